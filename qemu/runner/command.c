@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0
+/* QEMU's command line, and what is written down about it. */
+#include "cowguest.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/*
+ * Both clocks: an oops ends the guest, a panic ends QEMU (-no-reboot), the
+ * console stays quiet while something is timed, and no line of the log is lost.
+ */
+#define LINE_COMMON	"console=ttyS0 quiet panic=-1 panic_on_oops=1 " \
+			"tsc=reliable printk.devkmsg=on log_buf_len=16M"
+/* Nothing random: two runs are identical. */
+#define LINE_ICOUNT	"nokaslr norandmaps"
+
+/*
+ * Without erms and fsrm: TCG runs `rep movsb` one byte at a time, and the copy
+ * would hide all else.
+ */
+#define CPU_WALL	"max,-erms,-fsrm"
+#define CPU_ICOUNT	"max,-erms,-fsrm,-rdrand,-rdseed"
+#define CPU_KVM		"host"
+
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
+}
+
+/**
+ * find_qemu - look for QEMU
+ * @name: a path, or a name to look for in $PATH
+ *
+ * Return: its path, to be freed, or NULL.
+ */
+char *find_qemu(const char *name)
+{
+	const char *p = getenv("PATH");
+
+	if (strchr(name, '/'))
+		return is_program(name) ? xstrdup(name) : NULL;
+	while (p && *p) {
+		size_t n = strcspn(p, ":");
+		char *path = xasprintf("%.*s/%s", (int)n, p, name);
+
+		if (is_program(path))
+			return path;
+		free(path);
+		p += n;
+		p += *p == ':';
+	}
+	return NULL;
+}
+
+/**
+ * qemu_version - ask QEMU for its version
+ * @qemu: path
+ *
+ * Return: such as "7.2.22", or "unknown"; to be freed.
+ */
+char *qemu_version(const char *qemu)
+{
+	char *argv[] = { (char *)qemu, "--version", NULL };
+	char buf[1024];
+	size_t n;
+	int ws;
+	char *p;
+
+	if (run_capture(argv, 10000, false, buf, sizeof(buf), &ws))
+		return xstrdup("unknown");
+	p = strstr(buf, "version ");
+	if (!p)
+		return xstrdup("unknown");
+	p += strlen("version ");
+	n = strspn(p, "0123456789.");
+	return n ? xasprintf("%.*s", (int)n, p) : xstrdup("unknown");
+}
+
+/**
+ * kernel_line - the guest kernel's command line
+ * @o: options
+ *
+ * Return: a string to be freed.
+ */
+char *kernel_line(const struct opts *o)
+{
+	return xasprintf("%s%s%s%s%s", LINE_COMMON, o->icount ? " " : "",
+			 o->icount ? LINE_ICOUNT : "", o->append ? " " : "",
+			 o->append ? o->append : "");
+}
+
+/**
+ * cpu_model - what QEMU's -cpu is given
+ * @o: options, with the accelerator settled
+ */
+const char *cpu_model(const struct opts *o)
+{
+	if (o->accel == ACCEL_KVM)
+		return CPU_KVM;
+	return o->icount ? CPU_ICOUNT : CPU_WALL;
+}
+
+/* In QEMU's option lists a comma is written twice. */
+static char *commas(const char *path)
+{
+	char *s = xrealloc(NULL, 2 * strlen(path) + 1);
+	char *d = s;
+
+	for (; *path; path++) {
+		*d++ = *path;
+		if (*path == ',')
+			*d++ = ',';
+	}
+	*d = '\0';
+	return s;
+}
+
+static void args(struct strvec *cmd, const char *list)
+{
+	while (*list) {
+		size_t n = strcspn(list, " ");
+
+		strvec_add(cmd, "%.*s", (int)n, list);
+		list += n;
+		list += *list == ' ';
+	}
+}
+
+/**
+ * qemu_command - put QEMU's command line together
+ * @o: options, with the accelerator settled
+ * @qemu: path
+ * @cmd: filled in
+ */
+void qemu_command(const struct opts *o, const char *qemu, struct strvec *cmd)
+{
+	char *line = kernel_line(o);
+	char *path;
+
+	strvec_add(cmd, "%s", qemu);
+	args(cmd, "-nodefaults -no-user-config -no-reboot -display none");
+	args(cmd, "-machine q35");
+	strvec_add(cmd, "-cpu");
+	strvec_add(cmd, "%s", cpu_model(o));
+	if (o->accel == ACCEL_KVM)
+		args(cmd, "-accel kvm");
+	else if (o->icount)
+		args(cmd, "-accel tcg,thread=single "
+			  "-icount shift=0,sleep=off -seed 1 "
+			  "-rtc base=2026-01-01,clock=vm");
+	else
+		args(cmd, "-accel tcg,thread=multi");
+	strvec_add(cmd, "-smp");
+	strvec_add(cmd, "%u", o->smp);
+	strvec_add(cmd, "-m");
+	strvec_add(cmd, "%s", o->mem);
+	strvec_add(cmd, "-kernel");
+	strvec_add(cmd, "%s", o->kernel);
+	if (o->initrds.n) {
+		strvec_add(cmd, "-initrd");
+		if (o->initrds.n == 1)
+			strvec_add(cmd, "%s", o->initrds.v[0]);
+		else
+			strvec_add(cmd, "%s/" NAME_INITRD, o->out);
+	}
+	strvec_add(cmd, "-append");
+	strvec_add(cmd, "%s", line);
+	free(line);
+
+	if (o->shell)
+		args(cmd, "-serial mon:stdio");
+	else
+		args(cmd, "-chardev stdio,id=con,signal=off "
+			  "-serial chardev:con");
+	if (o->out) {
+		/*
+		 * Without ioeventfd a write to the port is done when the
+		 * guest's next instruction runs: under icount two runs stay
+		 * identical.
+		 */
+		args(cmd, "-device virtio-serial-pci,ioeventfd=off");
+		path = commas(o->out);
+		strvec_add(cmd, "-chardev");
+		strvec_add(cmd, "file,id=res,path=%s/" NAME_CHANNEL, path);
+		free(path);
+		args(cmd, "-device virtserialport,chardev=res,name=" PORT_NAME);
+	}
+	if (o->jobs) {
+		path = commas(o->jobs);
+		strvec_add(cmd, "-fw_cfg");
+		strvec_add(cmd, "name=" FW_CFG_JOBS ",file=%s", path);
+		free(path);
+	}
+}
+
+/**
+ * print_command - print a command line that a shell would take
+ * @cmd: command
+ */
+void print_command(const struct strvec *cmd)
+{
+	size_t i;
+
+	for (i = 0; i < cmd->n; i++) {
+		const char *p = cmd->v[i];
+
+		if (i)
+			putchar(' ');
+		if (*p && p[strspn(p, "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-_=+,./:@%")] == '\0') {
+			fputs(p, stdout);
+			continue;
+		}
+		putchar('\'');
+		for (; *p; p++) {
+			if (*p == '\'')
+				fputs("'\\''", stdout);
+			else
+				putchar(*p);
+		}
+		putchar('\'');
+	}
+	putchar('\n');
+}
+
+static void json_string(FILE *f, const char *s)
+{
+	fputc('"', f);
+	for (; *s; s++) {
+		unsigned char c = *s;
+
+		if (c == '"' || c == '\\')
+			fprintf(f, "\\%c", c);
+		else if (c < ' ')
+			fprintf(f, "\\u%04x", c);
+		else
+			fputc(c, f);
+	}
+	fputc('"', f);
+}
+
+static void json_member(FILE *f, const char *key, const char *value)
+{
+	json_string(f, key);
+	fputs(": ", f);
+	json_string(f, value);
+}
+
+/**
+ * write_boot_json - write down how the guest is started
+ * @o: options, with the accelerator settled
+ * @qemu: QEMU's path
+ *
+ * Return: 0 or -errno.
+ */
+int write_boot_json(const struct opts *o, const char *qemu)
+{
+	char *path = xasprintf("%s/" NAME_BOOT, o->out);
+	char *version = qemu_version(qemu);
+	char *line = kernel_line(o);
+	int err = 0;
+	FILE *f;
+
+	f = fopen(path, "we");
+	if (!f) {
+		err = -errno;
+		goto out;
+	}
+	fputs("{", f);
+	json_member(f, "clock", o->icount ? "icount" : "wall");
+	fputs(", ", f);
+	json_member(f, "accel", o->accel == ACCEL_KVM ? "kvm" : "tcg");
+	fputs(", ", f);
+	json_member(f, "cpu_model", cpu_model(o));
+	fprintf(f, ", \"smp\": %u, ", o->smp);
+	json_member(f, "mem", o->mem);
+	fputs(", ", f);
+	json_member(f, "cmdline", line);
+	fputs(", ", f);
+	json_member(f, "qemu", version);
+	fputs("}\n", f);
+	if (fflush(f))
+		err = -errno;
+	if (fclose(f) && !err)
+		err = -errno;
+out:
+	free(line);
+	free(version);
+	free(path);
+	return err;
+}
+
+static int append_file(int out, const char *name)
+{
+	static const char zeros[4];
+	char buf[65536];
+	off_t total = 0;
+	int in, err = 0;
+	ssize_t n;
+
+	in = open(name, O_RDONLY | O_CLOEXEC);
+	if (in < 0)
+		return -errno;
+	while (!err && (n = read(in, buf, sizeof(buf))) != 0) {
+		if (n < 0) {
+			if (errno != EINTR)
+				err = -errno;
+			continue;
+		}
+		total += n;
+		err = write_all(out, buf, n);
+	}
+	/* The kernel looks for the next archive at a multiple of four. */
+	if (!err && total % 4)
+		err = write_all(out, zeros, 4 - total % 4);
+	close(in);
+	return err;
+}
+
+/**
+ * join_initrds - join several initramfs files into DIR/.initrd
+ * @o: options
+ *
+ * Return: 0 or -errno.
+ */
+int join_initrds(const struct opts *o)
+{
+	char *path = xasprintf("%s/" NAME_INITRD, o->out);
+	int err = 0;
+	size_t i;
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	free(path);
+	if (fd < 0)
+		return -errno;
+	for (i = 0; !err && i < o->initrds.n; i++)
+		err = append_file(fd, o->initrds.v[i]);
+	if (close(fd) && !err)
+		err = -errno;
+	return err;
+}

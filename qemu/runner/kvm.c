@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Is KVM there, and does it really run a kernel? */
+#include "cowguest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROBE_MS 10000
+
+/* Does a "flags" line hold svm or vmx as a word of its own? */
+static bool cpu_has_virt(const char *cpuinfo)
+{
+	char *line = NULL, *word, *save;
+	bool found = false;
+	size_t size = 0;
+	FILE *f;
+
+	f = fopen(cpuinfo, "re");
+	if (!f)
+		return false;
+	while (!found && getline(&line, &size, f) > 0) {
+		if (strncmp(line, "flags", 5))
+			continue;
+		word = strtok_r(line, " \t\n", &save);
+		for (; word; word = strtok_r(NULL, " \t\n", &save)) {
+			if (!strcmp(word, "svm") || !strcmp(word, "vmx"))
+				found = true;
+		}
+	}
+	free(line);
+	fclose(f);
+	return found;
+}
+
+/**
+ * kvm_unusable - find out whether KVM can run the kernel
+ * @o: options
+ * @qemu: QEMU's path
+ *
+ * /dev/kvm may exist, open and yet be of no use: a kernel then hangs in it. So
+ * the kernel is started for a moment without an initramfs, and must come as
+ * far as its panic.
+ *
+ * Return: NULL where KVM works, else why not, to be freed.
+ */
+char *kvm_unusable(const struct opts *o, const char *qemu)
+{
+	char *argv[] = {
+		(char *)qemu, "-nodefaults", "-no-user-config", "-no-reboot",
+		"-display", "none", "-machine", "q35", "-accel", "kvm",
+		"-cpu", "host", "-smp", "1", "-m", "256M",
+		"-kernel", (char *)o->kernel, "-append",
+		"console=ttyS0 panic=-1 rdinit=/nonexistent",
+		"-serial", "stdio", NULL
+	};
+	static char buf[1 << 18];
+	int fd, err, ws;
+
+	fd = open(o->kvm_dev, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return xasprintf("%s: %s", o->kvm_dev, strerror(errno));
+	close(fd);
+	if (!cpu_has_virt(o->cpuinfo))
+		return xasprintf("%s opens, but the processor has neither svm nor vmx",
+				 o->kvm_dev);
+	err = run_capture(argv, PROBE_MS, false, buf, sizeof(buf), &ws);
+	/* Whatever came after it: the kernel ran as far as its panic. */
+	if (strstr(buf, "Kernel panic - not syncing"))
+		return NULL;
+	if (err == -EINTR)
+		return xstrdup("the probe was interrupted");
+	if (err == -ETIMEDOUT)
+		return xasprintf("%s opens, but the kernel hung in a probe of %d s",
+				 o->kvm_dev, PROBE_MS / 1000);
+	if (err)
+		return xasprintf("the probe did not start: %s", strerror(-err));
+	buf[strcspn(buf, "\r\n")] = '\0';
+	printable(buf);
+	return xasprintf("%s opens, but the kernel did not run in a probe%s%.200s",
+			 o->kvm_dev, *buf ? ": " : "", buf);
+}

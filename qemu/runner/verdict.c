@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The guest has ended: bring its results home and say how it ended. */
+#include "cowguest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What became of channel.tar. */
+enum results {
+	RES_NONE,	/* the guest sent nothing */
+	RES_GOOD,
+	RES_TRUNCATED,
+	RES_NO_DISK,
+	RES_NO_TAR,	/* tar is missing on the host */
+	RES_STOPPED,	/* the user did not want to wait */
+};
+
+static bool is_no_space(const char *text)
+{
+	return strstr(text, strerror(ENOSPC)) || strstr(text, strerror(EDQUOT));
+}
+
+/*
+ * Each job's results are one archive. What the guest may not overwrite is what
+ * cowguest itself keeps in DIR. Times are those of the host: an icount guest
+ * lives on 2026-01-01.
+ */
+static enum results extract(const char *dir)
+{
+	char *path = xasprintf("%s/" NAME_CHANNEL, dir);
+	enum results res = RES_GOOD;
+	struct strvec cmd = { 0 };
+	char buf[4096];
+	struct stat st;
+	int err, ws;
+
+	if (stat(path, &st) || !st.st_size) {
+		unlink(path);
+		free(path);
+		return RES_NONE;
+	}
+	strvec_add(&cmd, "tar");
+	strvec_add(&cmd, "--ignore-zeros");
+	strvec_add(&cmd, "--touch");
+	strvec_add(&cmd, "--no-same-owner");
+	strvec_add(&cmd, "--anchored");
+	strvec_add(&cmd, "--exclude=" NAME_CONSOLE);
+	strvec_add(&cmd, "--exclude=./" NAME_CONSOLE);
+	strvec_add(&cmd, "--exclude=" NAME_CHANNEL);
+	strvec_add(&cmd, "--exclude=./" NAME_CHANNEL);
+	strvec_add(&cmd, "--exclude=" NAME_BOOT);
+	strvec_add(&cmd, "--exclude=./" NAME_BOOT);
+	strvec_add(&cmd, "--exclude=" NAME_LOCK);
+	strvec_add(&cmd, "--exclude=./" NAME_LOCK);
+	strvec_add(&cmd, "-xf");
+	strvec_add(&cmd, "%s", path);
+	strvec_add(&cmd, "-C");
+	strvec_add(&cmd, "%s", dir);
+	err = run_capture(cmd.v, 0, true, buf, sizeof(buf), &ws);
+	if (err == -EINTR)
+		res = RES_STOPPED;
+	else if (err)
+		res = RES_NO_TAR;
+	else if (!WIFEXITED(ws) || WEXITSTATUS(ws))
+		res = is_no_space(buf) ? RES_NO_DISK : RES_TRUNCATED;
+	if (res == RES_GOOD)
+		unlink(path);
+	strvec_free(&cmd);
+	free(path);
+	return res;
+}
+
+/* Take the closing word out of DIR. Return false where there is none. */
+static bool closing_word(const char *dir, char *buf, size_t size)
+{
+	char *path = xasprintf("%s/" NAME_WORD, dir);
+	bool found = false;
+	ssize_t n = 0;
+	int fd;
+
+	/* No link of the guest's is followed to a file of the host's. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0) {
+		n = read(fd, buf, size - 1);
+		close(fd);
+		found = n > 0;
+	}
+	buf[n > 0 ? n : 0] = '\0';
+	buf[strcspn(buf, "\r\n")] = '\0';
+	printable(buf);
+	unlink(path);
+	free(path);
+	return found;
+}
+
+static void more_memory(const struct run *r)
+{
+	if (r->found.no_mem)
+		say("the guest had too little memory (%s): give the guest more: MEM=2G (now %s)",
+		    r->found.no_mem, r->o->mem);
+}
+
+/* QEMU's own last words, as far as there are any. */
+static void qemu_words(struct run *r)
+{
+	char *line, *save;
+
+	line = strtok_r(r->qemu_err, "\r\n", &save);
+	for (; line; line = strtok_r(NULL, "\r\n", &save)) {
+		printable(line);
+		say("QEMU said: %s", line);
+	}
+}
+
+/* Where the bad lines are; the oops before a panic names its cause. */
+static void bad_lines(const struct run *r)
+{
+	const struct findings *f = &r->found;
+
+	if (f->n_bad)
+		say("%lu bad line%s in the guest's log, the first in %s/%s, line %lu: %s",
+		    f->n_bad, f->n_bad == 1 ? "" : "s", r->o->out,
+		    f->first_file, f->first_line,
+		    f->lines.n ? f->lines.v[0] : "");
+}
+
+static void partial(const struct run *r, enum results res)
+{
+	const char *dir = r->o->out;
+
+	if (res == RES_GOOD)
+		say("partial results kept in %s", dir);
+	else if (res == RES_NONE)
+		say("the guest had sent no results; its console is in %s/" NAME_CONSOLE,
+		    dir);
+	else
+		say("partial results kept in %s; the last are truncated, %s/" NAME_CHANNEL
+		    " has what came", dir, dir);
+}
+
+static enum status no_disk(const struct run *r, int err)
+{
+	char room[32];
+
+	free_space(room, sizeof(room), r->o->out);
+	say("cannot write %s: %s (%s free): make room or take another --out",
+	    r->o->out, strerror(err), room);
+	return ST_NO_DISK;
+}
+
+static enum status died(struct run *r, enum results res)
+{
+	int ws = r->wstatus;
+
+	if (WIFSIGNALED(ws))
+		say("QEMU was killed by signal %d (%s)%s; last line: %s",
+		    WTERMSIG(ws), strsignal(WTERMSIG(ws)),
+		    WTERMSIG(ws) == SIGKILL ?
+		    ": was the host out of memory? see dmesg" : "",
+		    *r->last ? r->last : "none");
+	else if (WEXITSTATUS(ws))
+		say("QEMU ended with exit status %d; last line: %s",
+		    WEXITSTATUS(ws), *r->last ? r->last : "none");
+	else
+		say("the guest powered off or reset without its closing word: look at the end of %s/"
+		    NAME_CONSOLE "; last line: %s", r->o->out,
+		    *r->last ? r->last : "none");
+	qemu_words(r);
+	more_memory(r);
+	bad_lines(r);
+	partial(r, res);
+	return ST_NO_WORD;
+}
+
+static enum status hung(struct run *r, enum results res)
+{
+	const struct opts *o = r->o;
+
+	if (r->ending == END_TIMEOUT)
+		say("the guest was not done after %u s and was killed; last line: %s",
+		    o->timeout, *r->last ? r->last : "none");
+	else
+		say("the guest hung: nothing heard from it for %u s, it was killed; last line: %s",
+		    o->stall, *r->last ? r->last : "none");
+	say("look at %s/" NAME_CONSOLE "; if it was only slow: %s", o->out,
+	    r->ending == END_TIMEOUT ? "a longer --timeout" :
+				       "a longer --stall");
+	qemu_words(r);
+	more_memory(r);
+	bad_lines(r);
+	partial(r, res);
+	return ST_HANG;
+}
+
+static enum status panicked(struct run *r, enum results res)
+{
+	const struct findings *f = &r->found;
+
+	say("the guest %s: %s", f->panic ? "panicked" : "had an oops",
+	    f->panic ? f->panic : f->oops);
+	if (f->panic && f->oops)
+		say("before that: %s", f->oops);
+	more_memory(r);
+	bad_lines(r);
+	partial(r, res);
+	return ST_PANIC;
+}
+
+/* The guest had the terminal: the user saw what there was to see. */
+static enum status shell_verdict(struct run *r)
+{
+	enum results res = RES_NONE;
+
+	if (r->ending == END_SIGNAL)
+		return 128 + caught_signal;
+	if (r->o->out) {
+		res = extract(r->o->out);
+		if (res == RES_NO_DISK)
+			return no_disk(r, ENOSPC);
+		if (res == RES_TRUNCATED) {
+			say("results truncated: %s/" NAME_CHANNEL " is kept",
+			    r->o->out);
+			return ST_TRUNCATED;
+		}
+	}
+	if (WIFEXITED(r->wstatus) && !WEXITSTATUS(r->wstatus))
+		return ST_DONE;
+	if (WIFSIGNALED(r->wstatus))
+		say("QEMU was killed by signal %d (%s)", WTERMSIG(r->wstatus),
+		    strsignal(WTERMSIG(r->wstatus)));
+	else
+		say("QEMU ended with exit status %d", WEXITSTATUS(r->wstatus));
+	return ST_NO_WORD;
+}
+
+/**
+ * verdict - bring the results home and say how the guest ended
+ * @r: the run
+ * @since: when it started, by the host's file times
+ * @took_ms: how long it took
+ *
+ * Return: the exit status.
+ */
+enum status verdict(struct run *r, const struct timespec *since,
+		    int64_t took_ms)
+{
+	const char *dir = r->o->out;
+	struct findings *f = &r->found;
+	char word[1024] = "", took[32];
+	enum results res;
+	bool has_word;
+	int logs;
+
+	if (r->o->shell)
+		return shell_verdict(r);
+
+	res = extract(dir);
+	has_word = closing_word(dir, word, sizeof(word));
+	logs = findings_tree(f, dir, since);
+
+	/* Asked to stop while the results were unpacked: that, too. */
+	if (r->ending == END_SIGNAL || caught_signal) {
+		say("stopped by %s; QEMU was killed", strsignal(caught_signal));
+		partial(r, res);
+		return 128 + caught_signal;
+	}
+	if (r->ending == END_NO_DISK) {
+		no_disk(r, r->disk_errno);
+		partial(r, res);
+		return ST_NO_DISK;
+	}
+	if (res == RES_NO_DISK) {
+		no_disk(r, ENOSPC);
+		say("the results could not be unpacked; %s/" NAME_CHANNEL
+		    " has them", dir);
+		return ST_NO_DISK;
+	}
+	/* An oops in a guest that went on to its end is a dirty log. */
+	if (f->panic || (f->oops && !has_word))
+		return panicked(r, res);
+	if (r->ending == END_STALL || r->ending == END_TIMEOUT)
+		return hung(r, res);
+	if (!WIFEXITED(r->wstatus) || WEXITSTATUS(r->wstatus))
+		return died(r, res);
+	if (res == RES_NO_TAR) {
+		say("cannot run tar: `apt-get install tar`; the results are in %s/"
+		    NAME_CHANNEL, dir);
+		return ST_TRUNCATED;
+	}
+	if (res == RES_TRUNCATED) {
+		say("results truncated: tar cannot read all of %s/" NAME_CHANNEL
+		    ", which is kept; run it again", dir);
+		more_memory(r);
+		bad_lines(r);
+		partial(r, res);
+		return ST_TRUNCATED;
+	}
+	if (!has_word)
+		return died(r, res);
+	if (strcmp(word, "done")) {
+		const char *p = word;
+
+		if (!strncmp(p, "failed:", 7))
+			p += 7;
+		p += strspn(p, " ");
+		say("the guest's jobs failed: %s", *p ? p : "no reason given");
+		more_memory(r);
+		bad_lines(r);
+		partial(r, res);
+		return ST_FAILED;
+	}
+	if (f->n_bad) {
+		say("the guest's log is not clean: %lu line%s, the first in %s/%s, line %lu: %s",
+		    f->n_bad, f->n_bad == 1 ? "" : "s", dir, f->first_file,
+		    f->first_line, f->lines.v[0]);
+		say("results kept in %s; what a test asks for, permit with --allow REGEX",
+		    dir);
+		return ST_DIRTY_LOG;
+	}
+	if (!logs)
+		say("note: the results hold no " NAME_DMESG
+		    ": only the console was searched for warnings");
+	printf("the guest is done after %s; results in %s\n",
+	       span(took, sizeof(took), took_ms), dir);
+	return ST_DONE;
+}
