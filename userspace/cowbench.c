@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * cowbench - time every write to memory that a fork made copy-on-write
+ *
+ * The page faults on the region must be the only ones the writer takes while
+ * it is timed. So all bookkeeping is in shared memory, every other page is
+ * populated after the fork, and the timed code runs once over a dummy region
+ * before it runs over the real one.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "report.h"
+#include "team.h"
+#include "util.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* For signal handlers: what must not stay switched on. */
+static const struct listen *active;
+
+/* Flip a bit in the view of the process that does not write, or of the child. */
+static void corrupt(const struct bench *bench, const struct region *region,
+		    enum side side, uint64_t seed)
+{
+	const struct env *env = &bench->env;
+	enum side victim = SIDE_CHILD;
+	uint64_t rng = ~seed;
+
+	if (env->writer == WRITER_CHILD || env->pattern.kind == PATTERN_REUSE)
+		victim = SIDE_PARENT;
+	if (env->corrupt && side == victim)
+		region->base[rng_below(&rng, region->size)] ^= 16;
+}
+
+/*
+ * Memory of both processes, or of the parent alone if the child is gone (0).
+ * False if the kernel does not tell.
+ */
+static bool memory_of_both(pid_t child, uint64_t *kb)
+{
+	uint64_t other = 0;
+
+	if (!memory_kb(0, child ? 2 : 1, kb))
+		return false;
+	if (child && !memory_kb(child, 2, &other))
+		return false;
+	*kb += other;
+	return true;
+}
+
+/*
+ * A process's part of a round, from the fork to its verdict. What is measured
+ * from outside is measured while everybody waits between two meetings.
+ */
+static void run_side(const struct bench *bench, const struct region *region,
+		     enum side side, uint64_t seed, pid_t child,
+		     struct growth *growth)
+{
+	const struct env *env = &bench->env;
+	const bool reuse = env->pattern.kind == PATTERN_REUSE;
+	struct side_result *result = bench->results[side];
+	pthread_barrier_t *meet = &bench->shared->meet;
+	const bool writer = side_writes(env, side);
+	enum who who = WHO_OLD;
+	struct team *team = NULL;
+	bool frames = false;
+
+	if (writer) {
+		who = side == SIDE_CHILD ? WHO_CHILD : WHO_PARENT;
+		team = team_start(bench, region, side, seed);
+		if (reuse)
+			frames = region_frames(region, bench->frames);
+	}
+	warm_process(region);
+	if (writer)
+		team_rehearse(team);
+	pthread_barrier_wait(meet);
+	if (growth)
+		growth->known = memory_of_both(child, &growth->before);
+	pthread_barrier_wait(meet);
+	if (writer)
+		team_write(team);
+	pthread_barrier_wait(meet);
+	if (growth)
+		growth->known &= memory_of_both(child, &growth->after);
+	if (writer && reuse)
+		result->copied = frames ? region_moved(region, bench->frames) :
+					  -1;
+	else if (writer)
+		result->copied = region_exclusive(region);
+	pthread_barrier_wait(meet);
+	corrupt(bench, region, side, seed);
+	region_check(region, seed, who, bench->touched, &result->verdict);
+	if (writer)
+		team_finish(team);
+}
+
+static void require_right(const struct bench *bench, enum side side)
+{
+	const struct verdict *v = &bench->results[side]->verdict;
+
+	if (v->wrong)
+		die("wrong byte in the %s's view at offset 0x%" PRIx64
+		    ": expected 0x%02x, found 0x%02x (%" PRIu64
+		    " wrong in all)",
+		    side == SIDE_CHILD ? "child" : "parent", v->offset,
+		    v->expected, v->found, v->wrong);
+}
+
+static void init_barrier(pthread_barrier_t *barrier, unsigned int count)
+{
+	pthread_barrierattr_t attr;
+
+	pthread_barrierattr_init(&attr);
+	pthread_barrierattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_barrier_init(barrier, &attr, count);
+	pthread_barrierattr_destroy(&attr);
+}
+
+static size_t result_size(const struct env *env)
+{
+	return sizeof(struct side_result) + env->threads * sizeof(struct lap);
+}
+
+static void reap(pid_t child)
+{
+	int status;
+
+	while (waitpid(child, &status, 0) < 0) {
+		if (errno != EINTR)
+			die("cannot wait for the child: %s", strerror(errno));
+	}
+	/* Any other end has been told by on_child(). */
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		_exit(1);
+}
+
+static void run_round(struct bench *bench, uint64_t round)
+{
+	const struct env *env = &bench->env;
+	const bool reuse = env->pattern.kind == PATTERN_REUSE;
+	const uint64_t seed = mix64(env->seed) + round;
+	const pid_t self = getpid();
+	struct growth growth = { 0 };
+	struct region region;
+	pid_t child;
+	int side;
+
+	for (side = 0; side < SIDE_COUNT; side++)
+		memset(bench->results[side], 0, result_size(env));
+	init_barrier(&bench->shared->meet, reuse ? 1 : 2);
+	init_barrier(&bench->shared->gate,
+		     env->threads * (env->writer == WRITER_BOTH ? 2 : 1));
+	region_require(env->kind, env->size, reuse ? 1 : 2);
+	region_map(&region, env->kind, env->size);
+	region_fill(&region, seed);
+	region_check_kind(&region);
+	/* The last round pinned the parent; a child is not to inherit that. */
+	sched_setaffinity(0, sizeof(bench->cpus), &bench->cpus);
+
+	child = fork();
+	if (child < 0)
+		die("cannot fork: %s", strerror(errno));
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != self)
+			_exit(1);
+		if (!reuse)
+			run_side(bench, &region, SIDE_CHILD, seed, 0, NULL);
+		_exit(0);
+	}
+	if (reuse)
+		reap(child);
+	run_side(bench, &region, SIDE_PARENT, seed, reuse ? 0 : child, &growth);
+	if (!reuse)
+		reap(child);
+	for (side = 0; side < SIDE_COUNT; side++)
+		require_right(bench, side);
+	if (round == 1)
+		report_header(env);
+	for (side = 0; side < SIDE_COUNT; side++) {
+		if (side_writes(env, side))
+			report_row(bench, side, round, &growth);
+	}
+	region_unmap(&region);
+}
+
+/* A child that ends otherwise than with 0 would be waited for in vain. */
+static void on_child(int sig, siginfo_t *info, void *context)
+{
+	char text[] = "cowbench: the child was killed by signal 00\n";
+
+	(void)sig;
+	(void)context;
+	if (info->si_code == CLD_EXITED && !info->si_status)
+		return;
+	listen_set(active, false);
+	if (info->si_code != CLD_EXITED) {
+		text[sizeof(text) - 4] += info->si_status / 10;
+		text[sizeof(text) - 3] += info->si_status % 10;
+		if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+			_exit(1);
+	}
+	_exit(1);
+}
+
+static void on_end(int sig)
+{
+	listen_set(active, false);
+	_exit(128 + sig);
+}
+
+static void catch_signals(const struct bench *bench)
+{
+	struct sigaction child = { .sa_sigaction = on_child };
+	struct sigaction end = { .sa_handler = on_end };
+
+	active = &bench->listen;
+	child.sa_flags = SA_SIGINFO | SA_RESTART | SA_NOCLDSTOP;
+	sigaction(SIGCHLD, &child, NULL);
+	sigaction(SIGINT, &end, NULL);
+	sigaction(SIGTERM, &end, NULL);
+}
+
+/* Whether the kernel has the call of --prepare: ask with nothing to do. */
+static void require_prepare(const struct env *env)
+{
+	void *page;
+
+	if (env->prepare == PREPARE_MANUAL_COW &&
+	    syscall(NR_MANUAL_COW, 0UL, 0UL, 0UL))
+		die("--prepare manual_cow: this kernel has no manual_cow system call (%d): %s",
+		    NR_MANUAL_COW, strerror(errno));
+	if (env->prepare != PREPARE_POPULATE_WRITE)
+		return;
+	page = shared_alloc(PAGE_BYTES, "--prepare");
+	if (madvise(page, PAGE_BYTES, MADV_POPULATE_WRITE))
+		die("--prepare populate_write: this kernel has no MADV_POPULATE_WRITE: %s",
+		    strerror(errno));
+	munmap(page, PAGE_BYTES);
+}
+
+static FILE *open_output(const char *option, const char *path)
+{
+	FILE *f;
+
+	if (!path)
+		return NULL;
+	f = fopen(path, "ae");
+	if (!f)
+		die("%s: cannot open %s: %s", option, path, strerror(errno));
+	return f;
+}
+
+static void set_up(struct bench *bench)
+{
+	struct env *env = &bench->env;
+	const char *writes_option = "--size";
+	int side;
+
+	if (env->pattern.kind == PATTERN_ZIPF)
+		writes_option = "--writes";
+	require_prepare(env);
+	listen_open(&bench->listen, env->debugfs, env->listen);
+	listen_rehearsal(&bench->null, &bench->listen);
+	bench->hist = open_output("--hist", env->hist);
+	bench->raw = open_output("--samples", env->samples);
+	CPU_ZERO(&bench->cpus);
+	sched_getaffinity(0, sizeof(bench->cpus), &bench->cpus);
+
+	bench->pages = env->size / PAGE_BYTES;
+	bench->count = pattern_count(&env->pattern, bench->pages, env->writes);
+	region_require(env->kind, env->size,
+		       env->pattern.kind == PATTERN_REUSE ? 1 : 2);
+	bench->order = shared_alloc(bench->count * sizeof(*bench->order),
+				    writes_option);
+	bench->touched = shared_alloc(bench->pages, "--size");
+	bench->frames =
+		shared_alloc(bench->pages * sizeof(*bench->frames), "--size");
+	bench->shared = shared_alloc(sizeof(*bench->shared), "--threads");
+	for (side = 0; side < SIDE_COUNT; side++) {
+		bench->results[side] =
+			shared_alloc(result_size(env), "--threads");
+		if (side_writes(env, side))
+			bench->samples[side] = shared_alloc(
+				bench->count * sizeof(uint64_t), writes_option);
+	}
+	if (!pattern_order(&env->pattern, bench->pages, bench->count, env->seed,
+			   bench->order))
+		die("--pattern zipf: no memory for its tables");
+	bench->distinct =
+		pattern_distinct(bench->order, bench->count, bench->touched);
+	if (env->pattern.kind == PATTERN_PACED && !env->pace_iters)
+		env->pace_iters = work_calibrate(env->pace_ns);
+}
+
+int main(int argc, char **argv)
+{
+	static struct bench bench;
+	uint64_t round;
+
+	options_parse(argc, argv, &bench.env);
+	set_up(&bench);
+	catch_signals(&bench);
+	for (round = 1; round <= bench.env.rounds; round++)
+		run_round(&bench, round);
+	return 0;
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Switching cowlab's observation on and off around the timed writes. */
+#include "listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util.h"
+
+static int open_file(const char *dir, const char *name)
+{
+	char path[4096];
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
+	    (int)sizeof(path))
+		die("--debugfs: name too long");
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		die("--listen: cannot open %s: %s", path, strerror(errno));
+	return fd;
+}
+
+/**
+ * listen_open - open the switches of a list
+ * @listen: the result
+ * @dir: cowlab's directory in debugfs
+ * @list: names, separated by commas; NULL for none
+ *
+ * Leaves with an error if one is missing.
+ */
+void listen_open(struct listen *listen, const char *dir, const char *list)
+{
+	char name[64];
+
+	listen->count = 0;
+	listen->pid_fd = -1;
+	if (!list)
+		return;
+	for (;;) {
+		size_t len = strcspn(list, ",");
+
+		if (!len || len >= sizeof(name) || memchr(list, '/', len))
+			die("--listen: a comma list of switches in %s is accepted, as timing,log",
+			    dir);
+		if (listen->count == LISTEN_MAX)
+			die("--listen: at most %d switches are accepted",
+			    LISTEN_MAX);
+		memcpy(name, list, len);
+		name[len] = '\0';
+		listen->fds[listen->count++] = open_file(dir, name);
+		if (!list[len])
+			break;
+		list += len + 1;
+	}
+	listen->pid_fd = open_file(dir, "pid");
+}
+
+/**
+ * listen_rehearsal - as many switches that switch nothing
+ * @listen: the result
+ * @real: what to imitate
+ */
+void listen_rehearsal(struct listen *listen, const struct listen *real)
+{
+	int i;
+
+	*listen = *real;
+	for (i = 0; i < listen->count; i++) {
+		listen->fds[i] = open("/dev/null", O_WRONLY | O_CLOEXEC);
+		if (listen->fds[i] < 0)
+			die("cannot open /dev/null: %s", strerror(errno));
+	}
+}
+
+/**
+ * listen_pid - restrict the switches to a thread group
+ * @listen: the switches
+ * @pid: the thread group, 0 for everyone
+ */
+void listen_pid(const struct listen *listen, int pid)
+{
+	char text[16];
+	int len;
+
+	if (listen->pid_fd < 0)
+		return;
+	len = snprintf(text, sizeof(text), "%d\n", pid);
+	if (pwrite(listen->pid_fd, text, len, 0) != len)
+		die("--listen: cannot write %d to pid: %s", pid,
+		    strerror(errno));
+}
+
+/**
+ * listen_set - turn every switch on or off
+ * @listen: the switches
+ * @on: which
+ *
+ * No more than pwrite(): it is called next to timed code and from signal
+ * handlers.
+ *
+ * Return: false if a switch refused.
+ */
+bool listen_set(const struct listen *listen, bool on)
+{
+	bool good = true;
+	int i;
+
+	for (i = 0; i < listen->count; i++)
+		good &= pwrite(listen->fds[i], on ? "1\n" : "0\n", 2, 0) == 2;
+	return good;
+}

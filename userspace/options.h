@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef COWLAB_OPTIONS_H
+#define COWLAB_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pattern.h"
+#include "region.h"
+
+enum writer {
+	WRITER_PARENT,
+	WRITER_CHILD,
+	WRITER_BOTH,
+};
+
+enum prepare {
+	PREPARE_NONE,
+	PREPARE_POPULATE_WRITE,
+	PREPARE_MANUAL_COW,
+};
+
+/**
+ * struct env - what the command line asks for
+ * @size: bytes of the region
+ * @pattern: in which order pages are written
+ * @pattern_name: as given
+ * @writes: number of writes of zipf
+ * @pace_ns: work between two writes of paced
+ * @pace_iters: the same in iterations; 0: to be calibrated
+ * @writer: who writes
+ * @threads: by how many threads
+ * @kind: what pages
+ * @rounds: how often
+ * @seed: decides everything random
+ * @prepare: what is done to the region before it is written
+ * @csv: comma-separated rows
+ * @csv_header: and their header
+ * @hist: file for histograms, or NULL
+ * @samples: file for raw latencies, or NULL
+ * @listen: list of debugfs switches, or NULL
+ * @debugfs: their directory
+ * @corrupt: for tests: flip a bit before the check, which must see it
+ */
+struct env {
+	uint64_t size;
+	struct pattern pattern;
+	const char *pattern_name;
+	uint64_t writes;
+	uint64_t pace_ns;
+	uint64_t pace_iters;
+	enum writer writer;
+	unsigned int threads;
+	enum kind kind;
+	uint64_t rounds;
+	uint64_t seed;
+	enum prepare prepare;
+	bool csv;
+	bool csv_header;
+	const char *hist;
+	const char *samples;
+	const char *listen;
+	const char *debugfs;
+	bool corrupt;
+};
+
+void options_parse(int argc, char **argv, struct env *env);
+
+#endif /* COWLAB_OPTIONS_H */

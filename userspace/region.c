@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The region: mapping, filling, checking, and what /proc says about it. */
+#include "region.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "util.h"
+
+#ifndef MAP_HUGE_2MB
+#define MAP_HUGE_2MB (21 << 26)
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define HUGE_POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+
+/* Documentation/admin-guide/mm/pagemap.rst */
+#define PM_PRESENT (1ULL << 63)
+#define PM_EXCLUSIVE (1ULL << 56)
+#define PM_FRAME ((1ULL << 55) - 1)
+#define KPF_COMPOUND (1ULL << 15 | 1ULL << 16)
+
+static const char *const kind_names[] = {
+	[KIND_4K] = "4k",
+	[KIND_THP] = "thp",
+	[KIND_MTHP] = "mthp",
+	[KIND_HUGETLB] = "hugetlb",
+};
+
+/**
+ * kind_parse - the kind of that name
+ * @name: as in KIND_NAMES
+ * @kind: where to put it
+ *
+ * Return: false if there is none.
+ */
+bool kind_parse(const char *name, enum kind *kind)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kind_names); i++) {
+		if (!strcmp(name, kind_names[i])) {
+			*kind = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/**
+ * kind_name - the name of a kind
+ * @kind: the kind
+ *
+ * Return: the name.
+ */
+const char *kind_name(enum kind kind)
+{
+	return kind_names[kind];
+}
+
+static bool read_number(const char *path, uint64_t *value)
+{
+	char text[64];
+
+	return read_text(path, text, sizeof(text)) &&
+	       text_field(text, "", value);
+}
+
+static void require_hugetlb(size_t size, unsigned int copies)
+{
+	uint64_t need = size / HUGE_BYTES * copies;
+	uint64_t available = 0, reserved = 0, total = 0;
+
+	if (!read_number(HUGE_POOL "free_hugepages", &available))
+		die("--kind hugetlb: this kernel has no huge pages of 2 MiB");
+	read_number(HUGE_POOL "resv_hugepages", &reserved);
+	read_number(HUGE_POOL "nr_hugepages", &total);
+	available -= reserved < available ? reserved : available;
+	if (available < need)
+		die("--kind hugetlb: %" PRIu64
+		    " free huge pages of 2 MiB needed, %" PRIu64
+		    " there: echo %" PRIu64 " >/proc/sys/vm/nr_hugepages",
+		    need, available, total + need - available);
+}
+
+/**
+ * region_require - leave with an error if memory cannot hold the region
+ * @kind: what pages
+ * @size: bytes
+ * @copies: how often the region may exist at a time
+ *
+ * Otherwise the OOM killer, or SIGBUS with huge pages, would tell.
+ */
+void region_require(enum kind kind, size_t size, unsigned int copies)
+{
+	char text[2048];
+	uint64_t kb;
+
+	if (kind == KIND_HUGETLB) {
+		require_hugetlb(size, copies);
+		return;
+	}
+	if (!read_text("/proc/meminfo", text, sizeof(text)) ||
+	    !text_field(text, "MemAvailable:", &kb))
+		return;
+	if (size / 1024 > kb / copies)
+		die("--size: %zu KiB, %u times, do not fit in the %" PRIu64
+		    " KiB of memory available",
+		    size / 1024, copies, kb);
+}
+
+/**
+ * region_map - map the region
+ * @region: the result
+ * @kind: what pages
+ * @size: bytes, a multiple of the page
+ *
+ * It lies between guards, so that it never merges with another mapping, and
+ * is 2 MiB aligned for every kind, so that kinds differ in nothing else.
+ */
+void region_map(struct region *region, enum kind kind, size_t size)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+	uintptr_t start;
+
+	region->kind = kind;
+	region->size = size;
+	if (__builtin_add_overflow(size, 2 * HUGE_BYTES, &region->map_size))
+		die("--size: too large for the address space");
+	region->map = mmap(NULL, region->map_size, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (region->map == MAP_FAILED)
+		die("--size: cannot map %zu bytes: %s", size, strerror(errno));
+	start = (uintptr_t)region->map + PAGE_BYTES + HUGE_BYTES - 1;
+	region->base = region->map + (start / HUGE_BYTES * HUGE_BYTES -
+				      (uintptr_t)region->map);
+	if (kind == KIND_HUGETLB)
+		flags |= MAP_HUGETLB | MAP_HUGE_2MB;
+	if (mmap(region->base, size, PROT_READ | PROT_WRITE, flags, -1, 0) ==
+	    MAP_FAILED)
+		die("--size: cannot map %zu bytes: %s", size, strerror(errno));
+	if (kind == KIND_HUGETLB)
+		return;
+	if (madvise(region->base, size,
+		    kind == KIND_4K ? MADV_NOHUGEPAGE : MADV_HUGEPAGE) &&
+	    kind != KIND_4K)
+		die("--kind %s: this kernel has no transparent huge pages",
+		    kind_name(kind));
+}
+
+/**
+ * region_unmap - give the region back
+ * @region: the region
+ */
+void region_unmap(struct region *region)
+{
+	munmap(region->map, region->map_size);
+}
+
+/**
+ * region_fill - write every word's old value
+ * @region: the region
+ * @seed: the round's seed
+ */
+void region_fill(const struct region *region, uint64_t seed)
+{
+	uint64_t *word = (uint64_t *)region->base;
+	size_t i;
+
+	for (i = 0; i < region->size / sizeof(*word); i++)
+		word[i] = word_value(seed, i, WHO_OLD);
+}
+
+/* The first wrong byte is the lowest one that differs: x86 is little-endian. */
+static void note_wrong(struct verdict *verdict, uint64_t index,
+		       uint64_t expected, uint64_t found)
+{
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		unsigned char want = expected >> (8 * i);
+		unsigned char have = found >> (8 * i);
+
+		if (want == have)
+			continue;
+		if (!verdict->wrong++) {
+			verdict->offset = index * 8 + i;
+			verdict->expected = want;
+			verdict->found = have;
+		}
+	}
+}
+
+/**
+ * region_check - compare every byte with what this process should see
+ * @region: the region
+ * @seed: the round's seed
+ * @who: whose writes this process should see, WHO_OLD for nobody's
+ * @touched: one byte a page, 1 where @who wrote
+ * @verdict: the result
+ */
+void region_check(const struct region *region, uint64_t seed, enum who who,
+		  const unsigned char *touched, struct verdict *verdict)
+{
+	const uint64_t *word = (const uint64_t *)region->base;
+	const size_t words = PAGE_BYTES / sizeof(*word);
+	size_t page, i;
+
+	memset(verdict, 0, sizeof(*verdict));
+	for (page = 0; page < region->size / PAGE_BYTES; page++) {
+		size_t first = page * words;
+		size_t slot = words;
+
+		if (who != WHO_OLD && touched[page])
+			slot = word_slot(seed, page);
+		for (i = 0; i < words; i++) {
+			uint64_t want = word_value(seed, first + i,
+						   i == slot ? who : WHO_OLD);
+
+			if (word[first + i] != want)
+				note_wrong(verdict, first + i, want,
+					   word[first + i]);
+		}
+	}
+}
+
+typedef void (*entry_fn)(size_t page, uint64_t entry, void *arg);
+
+/* Call @fn with each page's pagemap entry. False if there is no pagemap. */
+static bool each_entry(const struct region *region, entry_fn fn, void *arg)
+{
+	const size_t pages = region->size / PAGE_BYTES;
+	uint64_t entries[512];
+	size_t page = 0, i;
+	int fd;
+
+	fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	while (page < pages) {
+		size_t want = pages - page;
+		off_t at = ((uintptr_t)region->base / PAGE_BYTES + page) * 8;
+		ssize_t n;
+
+		if (want > ARRAY_SIZE(entries))
+			want = ARRAY_SIZE(entries);
+		n = pread(fd, entries, want * 8, at);
+		if (n < 8)
+			break;
+		for (i = 0; i < (size_t)n / 8; i++)
+			fn(page + i, entries[i], arg);
+		page += n / 8;
+	}
+	close(fd);
+	return page == pages;
+}
+
+static void count_exclusive(size_t page, uint64_t entry, void *arg)
+{
+	long *count = arg;
+
+	(void)page;
+	if (entry & PM_PRESENT && entry & PM_EXCLUSIVE)
+		++*count;
+}
+
+/**
+ * region_exclusive - how many pages are mapped by this process alone
+ * @region: the region
+ *
+ * Return: the number of 4 KiB pages, -1 if the kernel does not tell.
+ */
+long region_exclusive(const struct region *region)
+{
+	long count = 0;
+
+	return each_entry(region, count_exclusive, &count) ? count : -1;
+}
+
+static void store_frame(size_t page, uint64_t entry, void *arg)
+{
+	uint64_t *frames = arg;
+
+	frames[page] = entry & PM_PRESENT ? entry & PM_FRAME : 0;
+}
+
+/**
+ * region_frames - the page frame behind each page
+ * @region: the region
+ * @frames: room for one number a page
+ *
+ * Return: false if the kernel does not tell: it takes CAP_SYS_ADMIN.
+ */
+bool region_frames(const struct region *region, uint64_t *frames)
+{
+	size_t page;
+
+	if (!each_entry(region, store_frame, frames))
+		return false;
+	for (page = 0; page < region->size / PAGE_BYTES; page++) {
+		if (!frames[page])
+			return false;
+	}
+	return true;
+}
+
+struct moved {
+	const uint64_t *before;
+	long count;
+};
+
+static void count_moved(size_t page, uint64_t entry, void *arg)
+{
+	struct moved *moved = arg;
+
+	if ((entry & PM_FRAME) != moved->before[page])
+		moved->count++;
+}
+
+/**
+ * region_moved - how many pages have another frame than before
+ * @region: the region
+ * @before: what region_frames() said
+ *
+ * Return: the number of 4 KiB pages, -1 if the kernel does not tell.
+ */
+long region_moved(const struct region *region, const uint64_t *before)
+{
+	struct moved moved = { .before = before };
+
+	return each_entry(region, count_moved, &moved) ? moved.count : -1;
+}
+
+/*
+ * Read /proc/self/smaps up to the region's own entry, and there @key. A stream
+ * and its buffer are fine here: nothing has been forked yet.
+ */
+static bool region_smaps(const struct region *region, const char *key,
+			 uint64_t *kb)
+{
+	bool here = false, found = false;
+	char line[512], head[32];
+	FILE *f;
+
+	f = fopen("/proc/self/smaps", "re");
+	if (!f)
+		return false;
+	snprintf(head, sizeof(head), "%" PRIxPTR "-", (uintptr_t)region->base);
+	while (!found && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, head, strlen(head)))
+			here = true;
+		else if (here)
+			found = text_field(line, key, kb);
+	}
+	fclose(f);
+	return found;
+}
+
+/* Every page must belong to a large folio. Nothing to say if not root. */
+static void check_large_folios(const struct region *region)
+{
+	const size_t pages = region->size / PAGE_BYTES;
+	uint64_t *frames = malloc(pages * sizeof(*frames));
+	size_t page, small = 0;
+	uint64_t flags;
+	int fd;
+
+	fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	if (frames && fd >= 0 && region_frames(region, frames)) {
+		for (page = 0; page < pages; page++) {
+			if (pread(fd, &flags, sizeof(flags),
+				  frames[page] * sizeof(flags)) ==
+				    sizeof(flags) &&
+			    !(flags & KPF_COMPOUND))
+				small++;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	free(frames);
+	if (small)
+		die("--kind mthp: %zu of %zu pages are small: enable a size in /sys/kernel/mm/transparent_hugepage/hugepages-*kB/enabled",
+		    small, pages);
+}
+
+/**
+ * region_check_kind - leave with an error if the pages are not of the kind
+ * @region: the region, filled, not yet forked
+ */
+void region_check_kind(const struct region *region)
+{
+	uint64_t kb;
+
+	if (region->kind == KIND_HUGETLB ||
+	    !region_smaps(region, "AnonHugePages:", &kb))
+		return;
+	if (region->kind == KIND_THP && kb != region->size / 1024)
+		die("--kind thp: only %" PRIu64
+		    " of %zu KiB are huge pages: see /sys/kernel/mm/transparent_hugepage/enabled",
+		    kb, region->size / 1024);
+	if (region->kind != KIND_THP && kb)
+		die("--kind %s: %" PRIu64
+		    " KiB are huge pages of 2 MiB: see /sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled",
+		    kind_name(region->kind), kb);
+	if (region->kind == KIND_MTHP)
+		check_large_folios(region);
+}
+
+/**
+ * warm_process - take every page fault outside the region beforehand
+ * @region: what must stay as it is
+ *
+ * After a fork, data, stacks and heap are copy-on-write again, and shared and
+ * file mappings may have no page tables in the child. One populate for each
+ * mapping makes them present and, where private and writable, the process's
+ * own. Mappings that cannot be populated (vvar) are met by the rehearsal.
+ */
+void warm_process(const struct region *region)
+{
+	char text[64 * 1024], *line, *next;
+
+	if (!read_text("/proc/self/maps", text, sizeof(text)))
+		return;
+	for (line = text; *line; line = next) {
+		uintptr_t start, end;
+		char *p;
+
+		next = strchr(line, '\n');
+		next = next ? next + 1 : line + strlen(line);
+		start = strtoull(line, &p, 16);
+		end = strtoull(p + 1, &p, 16);
+		if (start >= (uintptr_t)region->map &&
+		    start < (uintptr_t)region->map + region->map_size)
+			continue;
+		if (p[2] == 'w')
+			madvise((void *)start, end - start,
+				MADV_POPULATE_WRITE);
+		else if (p[1] == 'r')
+			madvise((void *)start, end - start, MADV_POPULATE_READ);
+	}
+}
+
+/**
+ * memory_kb - a process's proportional share of memory
+ * @pid: the process, 0 for the caller
+ * @sharers: by how many processes shared huge pages are shared
+ * @kb: the result
+ *
+ * Pss does not count hugetlb pages; those are added.
+ *
+ * Return: false if the kernel does not tell.
+ */
+bool memory_kb(pid_t pid, unsigned int sharers, uint64_t *kb)
+{
+	uint64_t own = 0, shared = 0;
+	char path[64], text[2048];
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup",
+		 pid ? pid : getpid());
+	if (!read_text(path, text, sizeof(text)) ||
+	    !text_field(text, "Pss:", kb))
+		return false;
+	text_field(text, "Private_Hugetlb:", &own);
+	text_field(text, "Shared_Hugetlb:", &shared);
+	*kb += own + shared / sharers;
+	return true;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef COWLAB_REGION_H
+#define COWLAB_REGION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pattern.h"
+
+#define KIND_NAMES "4k thp mthp hugetlb"
+
+enum kind {
+	KIND_4K,
+	KIND_THP,
+	KIND_MTHP,
+	KIND_HUGETLB,
+};
+
+/**
+ * struct region - the memory that is written after the fork
+ * @base: its beginning, 2 MiB aligned
+ * @size: its bytes
+ * @map: the whole mapping, with the guards around the region
+ * @map_size: bytes of @map
+ * @kind: what pages it is made of
+ */
+struct region {
+	unsigned char *base;
+	size_t size;
+	unsigned char *map;
+	size_t map_size;
+	enum kind kind;
+};
+
+/**
+ * struct verdict - what the check of every byte found
+ * @wrong: number of wrong bytes
+ * @offset: where the first one is
+ * @expected: what it should be
+ * @found: what it is
+ */
+struct verdict {
+	uint64_t wrong;
+	uint64_t offset;
+	unsigned char expected;
+	unsigned char found;
+};
+
+bool kind_parse(const char *name, enum kind *kind);
+const char *kind_name(enum kind kind);
+void region_require(enum kind kind, size_t size, unsigned int copies);
+void region_map(struct region *region, enum kind kind, size_t size);
+void region_unmap(struct region *region);
+void region_fill(const struct region *region, uint64_t seed);
+void region_check_kind(const struct region *region);
+void region_check(const struct region *region, uint64_t seed, enum who who,
+		  const unsigned char *touched, struct verdict *verdict);
+
+bool region_frames(const struct region *region, uint64_t *frames);
+long region_exclusive(const struct region *region);
+long region_moved(const struct region *region, const uint64_t *before);
+
+void warm_process(const struct region *region);
+bool memory_kb(pid_t pid, unsigned int sharers, uint64_t *kb);
+
+#endif /* COWLAB_REGION_H */

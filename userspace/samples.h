@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef COWLAB_SAMPLES_H
+#define COWLAB_SAMPLES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* 32 sub-buckets an octave: a bucket is at most 1/32 of its value wide. */
+#define HIST_SUB_BITS 5
+#define HIST_SUBS (1U << HIST_SUB_BITS)
+#define HIST_BUCKETS ((64 - HIST_SUB_BITS + 1) * HIST_SUBS)
+
+/**
+ * struct stats - exact statistics of a set of latencies, in nanoseconds
+ * @count: how many
+ * @avg: mean, rounded to the nearest
+ * @min: smallest
+ * @p50: median, nearest rank, as the others
+ * @p90: 90th percentile
+ * @p99: 99th percentile
+ * @p999: 99.9th percentile
+ * @max: largest
+ */
+struct stats {
+	uint64_t count;
+	uint64_t avg;
+	uint64_t min;
+	uint64_t p50;
+	uint64_t p90;
+	uint64_t p99;
+	uint64_t p999;
+	uint64_t max;
+};
+
+uint64_t nearest_rank(const uint64_t *sorted, size_t count,
+		      unsigned int permille);
+void stats_compute(uint64_t *samples, size_t count, struct stats *stats);
+
+unsigned int hist_bucket(uint64_t value);
+uint64_t hist_lower(unsigned int bucket);
+int hist_write(FILE *out, const uint64_t *samples, size_t count);
+int samples_write(FILE *out, const uint64_t *samples, size_t count);
+
+#endif /* COWLAB_SAMPLES_H */

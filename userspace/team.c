@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The timed writes, and the threads that make them. */
+#include "team.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "samples.h"
+#include "util.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define STACK_BYTES (256UL << 10)
+#define DUMMY_PAGES_PER_THREAD 16
+
+/**
+ * struct job - writes to be timed
+ * @base: memory that is written
+ * @size: its bytes
+ * @order: which page each write goes to
+ * @samples: where the latencies go
+ * @count: number of writes
+ * @seed: the round's seed
+ * @who: whose value is written
+ * @pace_iters: work between writes
+ * @prepare: what is done before
+ * @listen: what is switched on meanwhile
+ */
+struct job {
+	unsigned char *base;
+	size_t size;
+	const uint32_t *order;
+	uint64_t *samples;
+	size_t count;
+	uint64_t seed;
+	enum who who;
+	uint64_t pace_iters;
+	enum prepare prepare;
+	const struct listen *listen;
+};
+
+struct team;
+
+/* What a thread is given. */
+struct member {
+	const struct team *team;
+	pthread_t thread;
+	unsigned int index;
+};
+
+/**
+ * struct team - the writing threads of a process
+ * @bench: the bench
+ * @side: which process
+ * @leader: whether it turns the switches
+ * @rehearsal: what is written first
+ * @real: and then
+ * @members: all threads; the first is the process's own
+ */
+struct team {
+	const struct bench *bench;
+	enum side side;
+	bool leader;
+	struct job rehearsal;
+	struct job real;
+	struct member members[];
+};
+
+/* A computation of which no compiler can spare anything. */
+static void work(uint64_t iters)
+{
+	uint64_t x = iters;
+
+	while (iters--) {
+		x = mix64(x);
+		__asm__ volatile("" : "+r"(x));
+	}
+}
+
+/**
+ * work_calibrate - turn time into work
+ * @ns: the time
+ *
+ * Return: how many iterations of work take that long, at least 1.
+ */
+uint64_t work_calibrate(uint64_t ns)
+{
+	const uint64_t iters = 1 << 18;
+	uint64_t best = UINT64_MAX;
+	unsigned int i;
+
+	for (i = 0; i < 5; i++) {
+		uint64_t start = now_ns();
+		uint64_t took;
+
+		work(iters);
+		took = now_ns() - start;
+		if (took < best)
+			best = took;
+	}
+	return iters * ns / (best ? best : 1) + 1;
+}
+
+static void prepare(const struct job *job)
+{
+	switch (job->prepare) {
+	case PREPARE_NONE:
+		break;
+	case PREPARE_POPULATE_WRITE:
+		if (madvise(job->base, job->size, MADV_POPULATE_WRITE))
+			die("--prepare populate_write: %s", strerror(errno));
+		break;
+	case PREPARE_MANUAL_COW:
+		if (syscall(NR_MANUAL_COW, job->base, job->size, 0UL))
+			die("--prepare manual_cow: %s", strerror(errno));
+		break;
+	}
+}
+
+/* The timed writes number @first to @last - 1 of a job. */
+static void write_share(const struct job *job, size_t first, size_t last,
+			struct lap *lap)
+{
+	uint64_t t0, t1;
+	size_t i;
+
+	t1 = now_ns();
+	lap->start = t1;
+	for (i = first; i < last; i++) {
+		size_t index = (size_t)job->order[i] * 512 +
+			       word_slot(job->seed, job->order[i]);
+		uint64_t value = word_value(job->seed, index, job->who);
+		volatile uint64_t *word = (uint64_t *)job->base + index;
+
+		if (job->pace_iters)
+			work(job->pace_iters);
+		t0 = now_ns();
+		*word = value;
+		t1 = now_ns();
+		job->samples[i] = t1 - t0;
+	}
+	lap->end = t1;
+}
+
+/*
+ * One thread's way through the section. Thread 0 of a process counts its
+ * faults, thread 0 of the leading process turns the switches; the gates keep
+ * everyone else waiting meanwhile. With one thread a gate makes no system call.
+ */
+static void section(const struct team *team, unsigned int index,
+		    const struct job *job)
+{
+	const struct bench *bench = team->bench;
+	struct side_result *result = bench->results[team->side];
+	pthread_barrier_t *gate = &bench->shared->gate;
+	const size_t threads = bench->env.threads;
+	struct rusage before, after;
+	uint64_t start;
+
+	pthread_barrier_wait(gate);
+	if (!index && team->leader && !listen_set(job->listen, true)) {
+		listen_set(job->listen, false);
+		die("--listen: a switch refused to be turned on: %s",
+		    strerror(errno));
+	}
+	pthread_barrier_wait(gate);
+	if (!index) {
+		start = now_ns();
+		prepare(job);
+		result->prepare_ns = now_ns() - start;
+		getrusage(RUSAGE_SELF, &before);
+	}
+	pthread_barrier_wait(gate);
+	write_share(job, job->count * index / threads,
+		    job->count * (index + 1) / threads, &result->laps[index]);
+	pthread_barrier_wait(gate);
+	if (!index) {
+		getrusage(RUSAGE_SELF, &after);
+		if (team->leader)
+			listen_set(job->listen, false);
+		result->faults = after.ru_minflt - before.ru_minflt;
+		result->majflt = after.ru_majflt - before.ru_majflt;
+	}
+}
+
+/* Pin the calling thread to a CPU of its own if there are enough. */
+static void pin(const struct team *team, unsigned int index)
+{
+	const struct bench *bench = team->bench;
+	const struct env *env = &bench->env;
+	unsigned int place = index;
+	int needed = env->threads;
+	cpu_set_t one;
+	int cpu;
+
+	if (env->writer == WRITER_BOTH) {
+		needed *= 2;
+		if (team->side == SIDE_CHILD)
+			place += env->threads;
+	}
+	if (CPU_COUNT(&bench->cpus) < needed)
+		return;
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET(cpu, &bench->cpus) && !place--)
+			break;
+	}
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+static void *member_main(void *arg)
+{
+	const struct member *member = arg;
+	const struct team *team = member->team;
+
+	pin(team, member->index);
+	section(team, member->index, &team->rehearsal);
+	section(team, member->index, &team->real);
+	/* Memory is looked at before the stacks are gone. */
+	pthread_barrier_wait(&team->bench->shared->gate);
+	return NULL;
+}
+
+/* The dummy's pages are there before anything is written to them. */
+static void make_rehearsal(struct team *team)
+{
+	const struct env *env = &team->bench->env;
+	struct job *job = &team->rehearsal;
+	size_t i;
+	uint32_t *order;
+
+	*job = team->real;
+	job->count = (size_t)env->threads * DUMMY_PAGES_PER_THREAD;
+	job->size = job->count * PAGE_BYTES;
+	job->listen = &team->bench->null;
+	job->base = mmap(NULL, job->size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (job->base == MAP_FAILED)
+		die("cannot map the rehearsal's region: %s", strerror(errno));
+	job->samples =
+		shared_alloc(job->count * sizeof(*job->samples), "--threads");
+	order = shared_alloc(job->count * sizeof(*order), "--threads");
+	for (i = 0; i < job->count; i++)
+		order[i] = i;
+	job->order = order;
+}
+
+static void start_threads(struct team *team)
+{
+	const unsigned int threads = team->bench->env.threads;
+	pthread_attr_t attr;
+	unsigned int i;
+	int error;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	for (i = 1; i < threads; i++) {
+		struct member *member = &team->members[i];
+
+		member->team = team;
+		member->index = i;
+		error = pthread_create(&member->thread, &attr, member_main,
+				       member);
+		if (error)
+			die("--threads: cannot start %u threads: %s", threads,
+			    strerror(error));
+	}
+	pthread_attr_destroy(&attr);
+	pin(team, 0);
+}
+
+/**
+ * team_start - get a process's writing threads ready
+ * @bench: the bench
+ * @region: what they are to write
+ * @side: which process this is
+ * @seed: the round's seed
+ *
+ * Return: the team.
+ */
+struct team *team_start(const struct bench *bench, const struct region *region,
+			enum side side, uint64_t seed)
+{
+	const struct env *env = &bench->env;
+	struct team *team;
+
+	team = calloc(1, sizeof(*team) + env->threads * sizeof(struct member));
+	if (!team)
+		die("--threads: no memory for %u threads", env->threads);
+	team->bench = bench;
+	team->side = side;
+	team->leader = env->writer != WRITER_BOTH || side == SIDE_PARENT;
+	team->real = (struct job){
+		.base = region->base,
+		.size = region->size,
+		.order = bench->order,
+		.samples = bench->samples[side],
+		.count = bench->count,
+		.seed = seed,
+		.who = side == SIDE_CHILD ? WHO_CHILD : WHO_PARENT,
+		.prepare = env->prepare,
+		.listen = &bench->listen,
+	};
+	if (env->pattern.kind == PATTERN_PACED)
+		team->real.pace_iters = env->pace_iters;
+	make_rehearsal(team);
+	start_threads(team);
+	if (team->leader)
+		listen_pid(&bench->listen,
+			   env->writer == WRITER_BOTH ? 0 : getpid());
+	return team;
+}
+
+/**
+ * team_rehearse - write the dummy region, to have met every page of the code
+ * @team: the team
+ */
+void team_rehearse(const struct team *team)
+{
+	section(team, 0, &team->rehearsal);
+}
+
+/**
+ * team_write - write the region, every write timed
+ * @team: the team
+ */
+void team_write(const struct team *team)
+{
+	section(team, 0, &team->real);
+}
+
+/**
+ * team_finish - end the threads, and listen to everyone again
+ * @team: the team; it is freed
+ */
+void team_finish(struct team *team)
+{
+	struct job *job = &team->rehearsal;
+	unsigned int i;
+
+	if (team->leader)
+		listen_pid(&team->bench->listen, 0);
+	pthread_barrier_wait(&team->bench->shared->gate);
+	for (i = 1; i < team->bench->env.threads; i++)
+		pthread_join(team->members[i].thread, NULL);
+	munmap((void *)job->order, job->count * sizeof(*job->order));
+	munmap(job->samples, job->count * sizeof(*job->samples));
+	munmap(job->base, job->size);
+	free(team);
+}

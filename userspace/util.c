@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Small helpers: errors, numbers, /proc text, shared memory, the clock. */
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+/**
+ * die - say in one line what is wrong and leave with status 1
+ * @fmt: what to say, without a newline
+ *
+ * Leaves by _exit(), for it is called in forked children as well, which must
+ * not flush what the parent had buffered.
+ */
+void die(const char *fmt, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fputs("cowbench: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	_exit(1);
+}
+
+/* The digits at the start of @text; @end is where they stop. */
+static bool parse_digits(const char *text, const char **end, uint64_t *value)
+{
+	uint64_t v = 0;
+	const char *p = text;
+
+	for (; *p >= '0' && *p <= '9'; p++) {
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v))
+			return false;
+	}
+	*end = p;
+	*value = v;
+	return p != text;
+}
+
+/**
+ * parse_u64 - a plain decimal number, nothing before or after it
+ * @text: the option's value
+ * @value: the number
+ *
+ * Return: false if @text is anything else or does not fit.
+ */
+bool parse_u64(const char *text, uint64_t *value)
+{
+	const char *end;
+
+	return parse_digits(text, &end, value) && !*end;
+}
+
+/**
+ * parse_size - a number of bytes with an optional suffix K, M or G
+ * @text: the option's value
+ * @bytes: the size
+ *
+ * Return: false if @text is anything else or does not fit.
+ */
+bool parse_size(const char *text, uint64_t *bytes)
+{
+	unsigned int shift = 0;
+	const char *end;
+	uint64_t v;
+
+	if (!parse_digits(text, &end, &v))
+		return false;
+	switch (*end) {
+	case 'k':
+	case 'K':
+		shift = 10;
+		break;
+	case 'm':
+	case 'M':
+		shift = 20;
+		break;
+	case 'g':
+	case 'G':
+		shift = 30;
+		break;
+	case '\0':
+		*bytes = v;
+		return true;
+	default:
+		return false;
+	}
+	if (end[1])
+		return false;
+	return !__builtin_mul_overflow(v, 1ULL << shift, bytes);
+}
+
+/**
+ * read_text - the beginning of a file as a string
+ * @path: the file
+ * @buf: where to put it
+ * @len: size of @buf; what does not fit is left out
+ *
+ * Uses no stdio: no buffer is allocated between fork and measurement.
+ *
+ * Return: false if it cannot be read.
+ */
+bool read_text(const char *path, char *buf, size_t len)
+{
+	size_t have = 0;
+	ssize_t n = 0;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	while (have < len - 1) {
+		n = read(fd, buf + have, len - 1 - have);
+		if (n <= 0)
+			break;
+		have += n;
+	}
+	close(fd);
+	buf[have] = '\0';
+	return n >= 0;
+}
+
+/**
+ * text_field - the number behind a key at the start of a line
+ * @text: as /proc/meminfo or smaps
+ * @key: with its colon, as "Pss:"
+ * @value: the number
+ *
+ * Return: false if there is no such line.
+ */
+bool text_field(const char *text, const char *key, uint64_t *value)
+{
+	size_t len = strlen(key);
+	const char *end;
+
+	while (text && *text) {
+		if (!strncmp(text, key, len)) {
+			text += len;
+			text += strspn(text, " \t");
+			return parse_digits(text, &end, value);
+		}
+		text = strchr(text, '\n');
+		if (text)
+			text++;
+	}
+	return false;
+}
+
+/**
+ * shared_alloc - zeroed memory that no fork can make copy-on-write
+ * @bytes: how much
+ * @option: the option that decides the amount, for the error
+ *
+ * Return: the memory; does not return without it.
+ */
+void *shared_alloc(size_t bytes, const char *option)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (p == MAP_FAILED)
+		die("%s: no room for %zu bytes of bookkeeping: %s", option,
+		    bytes, strerror(errno));
+	return p;
+}
+
+/**
+ * now_ns - CLOCK_MONOTONIC in nanoseconds
+ *
+ * Return: the time.
+ */
+uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
