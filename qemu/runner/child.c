@@ -100,7 +100,11 @@ static void exec_child(char *const argv[], bool tty, pid_t parent,
 	}
 	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &old_mask, NULL);
-	execvp(argv[0], argv);
+	/* execvp() would give what is no program of this machine to a shell. */
+	if (strchr(argv[0], '/'))
+		execv(argv[0], argv);
+	else
+		execvp(argv[0], argv);
 fail:
 	e = errno;
 	if (write(report, &e, sizeof(e)) < 0)

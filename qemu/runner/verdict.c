@@ -167,10 +167,12 @@ static enum status died(struct run *r, enum results res)
 	else if (WEXITSTATUS(ws))
 		say("QEMU ended with exit status %d; last line: %s",
 		    WEXITSTATUS(ws), *r->last ? r->last : "none");
+	else if (!*r->last)
+		say("the guest ended before its console said a word: is %s a kernel for x86-64, and %s of memory enough for %s? give the guest more: MEM=2G",
+		    r->o->kernel, r->o->mem, r->o->initrds.v[0]);
 	else
 		say("the guest powered off or reset without its closing word: look at the end of %s/"
-		    NAME_CONSOLE "; last line: %s", r->o->out,
-		    *r->last ? r->last : "none");
+		    NAME_CONSOLE "; last line: %s", r->o->out, r->last);
 	qemu_words(r);
 	more_memory(r);
 	bad_lines(r);
