@@ -26,7 +26,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* For signal handlers: what must not stay switched on. */
+/* For signal handlers: what must not stay on. */
 static const struct listen *active;
 
 /* Flip a bit in the view of the process that does not write, or of the child. */
@@ -205,7 +205,7 @@ static void on_child(int sig, siginfo_t *info, void *context)
 	(void)context;
 	if (info->si_code == CLD_EXITED && !info->si_status)
 		return;
-	listen_set(active, false);
+	listen_stop(active);
 	if (info->si_code != CLD_EXITED) {
 		text[sizeof(text) - 4] += info->si_status / 10;
 		text[sizeof(text) - 3] += info->si_status % 10;
@@ -217,7 +217,7 @@ static void on_child(int sig, siginfo_t *info, void *context)
 
 static void on_end(int sig)
 {
-	listen_set(active, false);
+	listen_stop(active);
 	_exit(128 + sig);
 }
 

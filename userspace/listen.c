@@ -113,3 +113,16 @@ bool listen_set(const struct listen *listen, bool on)
 		good &= pwrite(listen->fds[i], on ? "1\n" : "0\n", 2, 0) == 2;
 	return good;
 }
+
+/**
+ * listen_stop - turn every switch off and listen to everyone
+ * @listen: the switches
+ *
+ * For an early end; errors do not matter any more.
+ */
+void listen_stop(const struct listen *listen)
+{
+	listen_set(listen, false);
+	if (listen->pid_fd >= 0 && pwrite(listen->pid_fd, "0\n", 2, 0) < 0)
+		return;
+}

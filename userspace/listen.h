@@ -22,5 +22,6 @@ void listen_open(struct listen *listen, const char *dir, const char *list);
 void listen_rehearsal(struct listen *listen, const struct listen *real);
 void listen_pid(const struct listen *listen, int pid);
 bool listen_set(const struct listen *listen, bool on);
+void listen_stop(const struct listen *listen);
 
 #endif /* COWLAB_LISTEN_H */

@@ -110,17 +110,25 @@ uint64_t work_calibrate(uint64_t ns)
 
 static void prepare(const struct job *job)
 {
+	const char *call = "populate_write";
+	long error = 0;
+
 	switch (job->prepare) {
 	case PREPARE_NONE:
-		break;
+		return;
 	case PREPARE_POPULATE_WRITE:
-		if (madvise(job->base, job->size, MADV_POPULATE_WRITE))
-			die("--prepare populate_write: %s", strerror(errno));
+		error = madvise(job->base, job->size, MADV_POPULATE_WRITE);
 		break;
 	case PREPARE_MANUAL_COW:
-		if (syscall(NR_MANUAL_COW, job->base, job->size, 0UL))
-			die("--prepare manual_cow: %s", strerror(errno));
+		call = "manual_cow";
+		error = syscall(NR_MANUAL_COW, job->base, job->size, 0UL);
 		break;
+	}
+	if (error) {
+		const char *why = strerror(errno);
+
+		listen_stop(job->listen);
+		die("--prepare %s: %s", call, why);
 	}
 }
 
@@ -166,9 +174,10 @@ static void section(const struct team *team, unsigned int index,
 
 	pthread_barrier_wait(gate);
 	if (!index && team->leader && !listen_set(job->listen, true)) {
-		listen_set(job->listen, false);
-		die("--listen: a switch refused to be turned on: %s",
-		    strerror(errno));
+		const char *why = strerror(errno);
+
+		listen_stop(job->listen);
+		die("--listen: a switch refused to be turned on: %s", why);
 	}
 	pthread_barrier_wait(gate);
 	if (!index) {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -165,9 +166,18 @@ bool text_field(const char *text, const char *key, uint64_t *value)
  */
 void *shared_alloc(size_t bytes, const char *option)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	char text[2048];
+	uint64_t kb;
+	void *p;
 
+	/* Populating more than there is would call the OOM killer. */
+	if (read_text("/proc/meminfo", text, sizeof(text)) &&
+	    text_field(text, "MemAvailable:", &kb) && bytes / 1024 > kb)
+		die("%s: no room for %zu bytes of bookkeeping: %" PRIu64
+		    " KiB of memory available",
+		    option, bytes, kb);
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (p == MAP_FAILED)
 		die("%s: no room for %zu bytes of bookkeeping: %s", option,
 		    bytes, strerror(errno));
