@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/* names.c - clocks, arms, workloads, stages and the order they are told in */
+#include "names.h"
+
+static const char *const clocks[] = { "wall", "icount", "unknown" };
+
+static const char *const arms[] = {
+	"baseline", "thp",	"mthp64",     "hugetlb",	"next",
+	"fixed",    "adaptive", "manual_cow", "populate_write", "helper",
+};
+
+static const char *const workloads[] = {
+	"seq",	"rev",	 "rand",    "sparse2", "sparse8", "sparse64",
+	"zipf", "reuse", "threads", "paced",   "redis",	  "prefork",
+};
+
+static const char *const stages[] = {
+	"copy", "fault", "hugetlb_copy", "pmd_split", "touch", "request",
+};
+
+static size_t rank(const char *const *list, size_t n, const char *s)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (!strcmp(list[i], s))
+			break;
+	return i;
+}
+
+static int cmp_ranked(const char *const *list, size_t n, const char *a,
+		      const char *b)
+{
+	size_t x = rank(list, n, a), y = rank(list, n, b);
+
+	if (x != y)
+		return x < y ? -1 : 1;
+	return x < n ? 0 : strcmp(a, b);
+}
+
+const char *clock_name(enum cow_clock clock)
+{
+	return clocks[clock < CLK_NR ? clock : CLK_UNKNOWN];
+}
+
+/**
+ * clock_by_name - the clock of that name
+ * @s: bytes
+ * @len: how many
+ *
+ * Return: CLK_WALL, CLK_ICOUNT, or CLK_UNKNOWN for any other word.
+ */
+enum cow_clock clock_by_name(const char *s, size_t len)
+{
+	for (int i = 0; i < CLK_UNKNOWN; i++)
+		if (strlen(clocks[i]) == len && !memcmp(clocks[i], s, len))
+			return (enum cow_clock)i;
+	return CLK_UNKNOWN;
+}
+
+/**
+ * arm_rank - the place of an arm in the list of known arms
+ * @arm: its name
+ *
+ * Return: from 0; for an unknown arm, the number of known ones.
+ */
+size_t arm_rank(const char *arm)
+{
+	return rank(arms, ARRAY_SIZE(arms), arm);
+}
+
+int cmp_arm(const char *a, const char *b)
+{
+	return cmp_ranked(arms, ARRAY_SIZE(arms), a, b);
+}
+
+int cmp_workload(const char *a, const char *b)
+{
+	return cmp_ranked(workloads, ARRAY_SIZE(workloads), a, b);
+}
+
+int cmp_stage(const char *a, const char *b)
+{
+	return cmp_ranked(stages, ARRAY_SIZE(stages), a, b);
+}
+
+/**
+ * cmp_key - the order of the report: clock, arm, workload, round
+ * @a: a key
+ * @b: a key
+ *
+ * Return: as strcmp() does.
+ */
+int cmp_key(const struct cell_key *a, const struct cell_key *b)
+{
+	int c;
+
+	if (a->clock != b->clock)
+		return a->clock < b->clock ? -1 : 1;
+	c = cmp_arm(a->arm, b->arm);
+	if (!c)
+		c = cmp_workload(a->workload, b->workload);
+	if (!c)
+		c = (a->round > b->round) - (a->round < b->round);
+	return c;
+}
+
+/**
+ * service_stage - the stage that is one COW of this arm
+ * @arm: its name
+ *
+ * Return: "fault", or "hugetlb_copy" where a COW copies 2 MiB.
+ */
+const char *service_stage(const char *arm)
+{
+	return strcmp(arm, "hugetlb") ? "fault" : "hugetlb_copy";
+}
