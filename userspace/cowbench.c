@@ -283,6 +283,9 @@ static void set_up(struct bench *bench)
 	bench->count = pattern_count(&env->pattern, bench->pages, env->writes);
 	region_require(env->kind, env->size,
 		       env->pattern.kind == PATTERN_REUSE ? 1 : 2);
+	memory_require(bench->count * 2 * sizeof(uint64_t) +
+			       bench->count * sizeof(*bench->order),
+		       writes_option);
 	bench->order = shared_alloc(bench->count * sizeof(*bench->order),
 				    writes_option);
 	bench->touched = shared_alloc(bench->pages, "--size");

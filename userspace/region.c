@@ -104,20 +104,10 @@ static void require_hugetlb(size_t size, unsigned int copies)
  */
 void region_require(enum kind kind, size_t size, unsigned int copies)
 {
-	char text[2048];
-	uint64_t kb;
-
-	if (kind == KIND_HUGETLB) {
+	if (kind == KIND_HUGETLB)
 		require_hugetlb(size, copies);
-		return;
-	}
-	if (!read_text("/proc/meminfo", text, sizeof(text)) ||
-	    !text_field(text, "MemAvailable:", &kb))
-		return;
-	if (size / 1024 > kb / copies)
-		die("--size: %zu KiB, %u times, do not fit in the %" PRIu64
-		    " KiB of memory available",
-		    size / 1024, copies, kb);
+	else
+		memory_require(size * copies, "--size");
 }
 
 /**

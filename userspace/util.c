@@ -158,6 +158,27 @@ bool text_field(const char *text, const char *key, uint64_t *value)
 }
 
 /**
+ * memory_require - leave with an error if there is not that much memory
+ * @bytes: how much
+ * @option: the option that decides the amount, for the error
+ *
+ * Populating more than there is would call the OOM killer.
+ */
+void memory_require(uint64_t bytes, const char *option)
+{
+	char text[2048];
+	uint64_t kb;
+
+	if (!read_text("/proc/meminfo", text, sizeof(text)) ||
+	    !text_field(text, "MemAvailable:", &kb))
+		return;
+	if (bytes / 1024 > kb)
+		die("%s: %" PRIu64 " KiB of memory needed, %" PRIu64
+		    " KiB available",
+		    option, bytes / 1024, kb);
+}
+
+/**
  * shared_alloc - zeroed memory that no fork can make copy-on-write
  * @bytes: how much
  * @option: the option that decides the amount, for the error
@@ -166,18 +187,9 @@ bool text_field(const char *text, const char *key, uint64_t *value)
  */
 void *shared_alloc(size_t bytes, const char *option)
 {
-	char text[2048];
-	uint64_t kb;
-	void *p;
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
-	/* Populating more than there is would call the OOM killer. */
-	if (read_text("/proc/meminfo", text, sizeof(text)) &&
-	    text_field(text, "MemAvailable:", &kb) && bytes / 1024 > kb)
-		die("%s: no room for %zu bytes of bookkeeping: %" PRIu64
-		    " KiB of memory available",
-		    option, bytes, kb);
-	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (p == MAP_FAILED)
 		die("%s: no room for %zu bytes of bookkeeping: %s", option,
 		    bytes, strerror(errno));

@@ -19,6 +19,7 @@ bool parse_size(const char *text, uint64_t *bytes);
 bool read_text(const char *path, char *buf, size_t len);
 bool text_field(const char *text, const char *key, uint64_t *value);
 
+void memory_require(uint64_t bytes, const char *option);
 void *shared_alloc(size_t bytes, const char *option);
 uint64_t now_ns(void);
 
