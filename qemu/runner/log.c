@@ -59,6 +59,7 @@ static const char * const bad_marks[] = {
 static const char * const no_mem_marks[] = {
 	"System is deadlocked on memory", "Out of memory and no killable",
 	"nitramfs unpacking failed: write error",
+	"text bytes not available",
 	NULL
 };
 

@@ -99,11 +99,21 @@ static bool closing_word(const char *dir, char *buf, size_t size)
 	return found;
 }
 
+/* What to give a guest of @mem that was too small: twice that, 2G at least. */
+static unsigned long more_gib(const char *mem)
+{
+	unsigned long mib = strtoul(mem, NULL, 10);
+
+	if (strchr(mem, 'G'))
+		mib *= 1024;
+	return mib > 1024 ? (2 * mib + 1023) / 1024 : 2;
+}
+
 static void more_memory(const struct run *r)
 {
 	if (r->found.no_mem)
-		say("the guest had too little memory (%s): give the guest more: MEM=2G (now %s)",
-		    r->found.no_mem, r->o->mem);
+		say("the guest had too little memory (%s): give the guest more: MEM=%luG (now %s)",
+		    r->found.no_mem, more_gib(r->o->mem), r->o->mem);
 }
 
 /* QEMU's own last words, as far as there are any. */
@@ -168,8 +178,8 @@ static enum status died(struct run *r, enum results res)
 		say("QEMU ended with exit status %d; last line: %s",
 		    WEXITSTATUS(ws), *r->last ? r->last : "none");
 	else if (!*r->last)
-		say("the guest ended before its console said a word: is %s a kernel for x86-64, and %s of memory enough for %s? give the guest more: MEM=2G",
-		    r->o->kernel, r->o->mem, r->o->initrds.v[0]);
+		say("the guest ended before its console said a word: is %s a kernel for x86-64, and %s of memory enough? give the guest more: MEM=%luG",
+		    r->o->kernel, r->o->mem, more_gib(r->o->mem));
 	else
 		say("the guest powered off or reset without its closing word: look at the end of %s/"
 		    NAME_CONSOLE "; last line: %s", r->o->out, r->last);
@@ -209,7 +219,10 @@ static enum status panicked(struct run *r, enum results res)
 	if (f->panic && f->oops)
 		say("before that: %s", f->oops);
 	more_memory(r);
-	bad_lines(r);
+	/* Something else may have come before. */
+	if (f->n_bad && (!f->panic || strcmp(f->lines.v[0], f->panic)) &&
+	    (!f->oops || strcmp(f->lines.v[0], f->oops)))
+		bad_lines(r);
 	partial(r, res);
 	return ST_PANIC;
 }

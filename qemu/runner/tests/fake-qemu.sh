@@ -126,6 +126,13 @@ log-line)
 	printf '%s\n' "$FAKE_LINE"
 	send closing-word 'done'
 	;;
+big-log)
+	yes '[    1.234567] COW latency: 1234 ns' | head -n 300000 \
+		> "$tmp/dmesg.log"
+	echo '[    9.0] BUG: at the end' >> "$tmp/dmesg.log"
+	tar -C "$tmp" -cf - dmesg.log >> "$chan"
+	send closing-word 'done'
+	;;
 evil)
 	# A guest that is after the host's files and terminal.
 	ln -s /etc/passwd "$tmp/closing-word"

@@ -372,7 +372,9 @@ static void test_small(void **state)
 {
 	(void)state;
 	assert_status(run_fake("small"), 3);
-	assert_has(err, "give the guest more: MEM=2G");
+	assert_has(err, "give the guest more: MEM=2G (now 1G)");
+	assert_status(run_fake("small", "--mem", "3G"), 3);
+	assert_has(err, "give the guest more: MEM=6G (now 3G)");
 }
 
 static void test_stall(void **state)
@@ -521,6 +523,17 @@ static void test_bad_lines(void **state)
 		setenv("FAKE_LINE", good[i], 1);
 		assert_status(run_fake("log-line"), 0);
 	}
+}
+
+/* A run's dmesg has hundreds of thousands of lines. */
+static void test_big_log(void **state)
+{
+	int64_t begin = now_ms();
+
+	(void)state;
+	assert_status(run_fake("big-log"), 7);
+	assert_has(err, "/dmesg.log, line 300001: [    9.0] BUG: at the end");
+	assert_true(now_ms() - begin < 10000);
 }
 
 static void test_evil_guest(void **state)
@@ -831,6 +844,7 @@ int main(void)
 		T(test_unfinished_line),
 		T(test_allow),
 		T(test_bad_lines),
+		T(test_big_log),
 		T(test_evil_guest),
 		T(test_no_qemu),
 		T(test_missing_files),
