@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0
+# The only entry; `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+ARMS ?= baseline thp hugetlb next
+WORKLOADS ?= seq
+ROUNDS ?= 5
+CLOCK ?= both
+SMP ?= $(shell nproc)
+MEM ?= 2G
+ACCEL ?= auto
+KERNEL_SRC ?=
+FLAVOUR ?= lab
+export ARMS WORKLOADS ROUNDS CLOCK SMP MEM ACCEL KERNEL_SRC FLAVOUR
+
+build := build
+host := $(CURDIR)/$(build)/host
+user := $(CURDIR)/$(build)/userspace
+ifneq ($(KERNEL_SRC),)
+override KERNEL_SRC := $(abspath $(KERNEL_SRC))
+endif
+
+run:
+	@scripts/run --check
+	@$(MAKE) guest
+	@scripts/run
+
+test: deps
+	@scripts/test
+
+check: deps programs
+	@scripts/check
+
+bench:
+	@scripts/run --check
+	@$(MAKE) guest
+	@scripts/bench
+
+shell: guest
+	@$(host)/cowguest --shell --kernel $(build)/$(FLAVOUR)/linux/arch/x86/boot/bzImage \
+		--initrd $(build)/$(FLAVOUR)/initramfs.cpio --smp $(SMP) --mem $(MEM) \
+		--accel $(ACCEL)
+
+report: deps programs
+	@$(host)/cowreport results/latest
+
+deps:
+	@scripts/deps
+
+kernel: deps
+	@scripts/source $(FLAVOUR)
+	@scripts/kernel $(FLAVOUR)
+
+# KDIR: an installed linux-headers of a patched kernel instead of our tree.
+KDIR ?= $(CURDIR)/$(build)/$(FLAVOUR)/linux
+ifeq ($(origin KDIR),file)
+module: kernel
+else
+module: deps
+endif
+	@scripts/module $(FLAVOUR) $(KDIR)
+
+userspace: deps
+	@$(MAKE) -s -C userspace O=$(user) all guest
+
+programs: userspace
+	@$(MAKE) -s -C qemu/runner O=$(host) all
+	@$(MAKE) -s -C scripts/report O=$(host) all
+
+# All that a guest of one flavour needs.
+ifeq ($(FLAVOUR),stock)
+guest: kernel programs
+else
+guest: module programs
+endif
+	@qemu/initramfs $(FLAVOUR)
+
+clean:
+	rm -rf $(build)
+
+help:
+	@cat scripts/help.txt
+
+.PHONY: run test check bench shell report deps kernel module userspace programs guest clean help
+.DEFAULT_GOAL := help

@@ -1,0 +1,87 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0
+# What a job list can say beside plain commands. Sourced by init.
+
+thp=/sys/kernel/mm/transparent_hugepage
+
+set_huge_pages() {
+	echo "$1" >/proc/sys/vm/nr_hugepages
+	[ "$(cat /proc/sys/vm/nr_hugepages)" = "$1" ] || {
+		echo "no memory for $1 huge pages: give the guest more, MEM=2G" >&2
+		return 1
+	}
+}
+
+# Set up an arm of DESIGN.md section 4; prints cowbench's options for it.
+set_arm() {
+	echo 0 >$COWLAB/precopy
+	echo madvise >$thp/enabled
+	case $1 in
+	baseline) echo --kind 4k ;;
+	thp) echo --kind thp ;;
+	mthp64)
+		echo madvise >$thp/hugepages-64kB/enabled
+		echo never >$thp/hugepages-2048kB/enabled
+		echo --kind mthp
+		;;
+	hugetlb)
+		set_huge_pages 64 || return 1
+		echo --kind hugetlb
+		;;
+	next | fixed)
+		echo "$1" >$COWLAB/policy
+		[ "$1" = next ] || echo 16 >$COWLAB/window
+		echo 1 >$COWLAB/precopy
+		echo --kind 4k
+		;;
+	*)
+		echo "unknown arm $1" >&2
+		return 1
+		;;
+	esac
+}
+
+unset_arm() {
+	echo 0 >$COWLAB/precopy
+	echo never >$thp/hugepages-64kB/enabled
+	echo inherit >$thp/hugepages-2048kB/enabled
+	echo 0 >/proc/sys/vm/nr_hugepages
+}
+
+# A workload's options for cowbench.
+set_workload() {
+	case $1 in
+	threads) echo --pattern seq --threads "$(nproc)" ;;
+	*) echo --pattern "$1" ;;
+	esac
+}
+
+# cell ARM WORKLOAD ROUND: measure one, first with nobody listening, which
+# gives what the writer saw, then with the histogram and the log on.
+cell() {
+	cell_dir=$OUT/$1.$2.$3
+	mkdir -p "$cell_dir"
+	options=$(set_arm "$1") || return 1
+	options="$options $(set_workload "$2") --size ${COW_size:-64M} --seed $3 --csv"
+
+	# shellcheck disable=SC2086
+	cowbench $options --hist "$cell_dir/touch.hist" >"$cell_dir/user.csv" || return 1
+
+	echo 1 >$COWLAB/reset
+	echo "cowlab: begin arm=$1 workload=$2 round=$3" >/dev/kmsg
+	# shellcheck disable=SC2086
+	cowbench $options --listen timing,log >"$cell_dir/listen.csv" || return 1
+	echo "cowlab: end arm=$1 workload=$2 round=$3" >/dev/kmsg
+	cat $COWLAB/latency_hist >"$cell_dir/latency_hist"
+	cat $COWLAB/stats >"$cell_dir/stats"
+	unset_arm
+}
+
+# suite PROGRAM...: a test program that speaks TAP.
+suite() {
+	tap=$OUT/${1##*/}${COW_flavour:+-$COW_flavour}.tap
+	CMOCKA_MESSAGE_OUTPUT=TAP "$@" >"$tap"
+	suite_status=$?
+	[ $suite_status -eq 0 ] || grep '^not ok' "$tap" >&2
+	return $suite_status
+}

@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Sourced by the scripts here: how to speak, how to fail, where things are.
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$top/build
+cd "$top"
+
+say() {
+	printf '%s: %s\n' "${0##*/}" "$*"
+}
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# one_of WHAT VALUE ALLOWED...
+one_of() {
+	local what=$1 value=$2 word
+	shift 2
+	for word; do
+		[ "$word" != "$value" ] || return 0
+	done
+	die "unknown $what '$value': one of $*"
+}
+
+# number WHAT VALUE MIN MAX
+number() {
+	[[ $2 =~ ^[0-9]{1,6}$ ]] && (($2 >= $3 && $2 <= $4)) ||
+		die "$1=$2: a number from $3 to $4"
+}
+
+# What a flavour is: lab is what users get, debug sees mistakes, stock is the
+# same kernel without the patches.
+flavour() {
+	one_of flavour "$1" lab debug stock
+	tree=$build/$1/linux
+}
+
+fragments() {
+	case $1 in
+	lab) cat qemu/kernel.config ;;
+	debug) cat qemu/kernel.config qemu/debug.config ;;
+	stock) grep -v '^CONFIG_COW_' qemu/kernel.config ;;
+	esac
+}
