@@ -108,7 +108,6 @@ static pid_t start_v(va_list ap)
 
 	while (n < MAX_ARGS && (argv[n] = va_arg(ap, const char *)))
 		n++;
-	run_no++;
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid)
@@ -192,7 +191,7 @@ static int finish(pid_t pid)
 static int setup(void **state)
 {
 	(void)state;
-	snprintf(dir, sizeof(dir), "%s/run%d", base, run_no);
+	snprintf(dir, sizeof(dir), "%s/run%d", base, ++run_no);
 	unsetenv("FAKE_KVM");
 	unsetenv("FAKE_ARGS");
 	return 0;
