@@ -76,6 +76,10 @@ silent)
 	echo '[    1.0] the last words'
 	sleep 100
 	;;
+alone)
+	# One process that a closed pipe does not end, as QEMU is.
+	exec sleep 100
+	;;
 chatty)
 	while :; do echo tick; sleep 0.2; done
 	;;

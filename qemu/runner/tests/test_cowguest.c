@@ -642,10 +642,11 @@ static void test_sigkill(void **state)
 	int ws;
 
 	(void)state;
-	setenv("FAKE", "chatty", 1);
+	setenv("FAKE", "alone", 1);
 	put(at("out"), "");
 	pid = start(USUAL, END);
 	wait_started();
+	pause_ms(300);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, &ws, 0), pid);
 	end = now_ms() + 5000;
