@@ -695,6 +695,51 @@ static void test_listen(void **state)
 	}
 }
 
+/* Files of debugfs cannot seek; no more can a pipe, which keeps the order. */
+static void test_listen_no_position(void **state)
+{
+	static struct run run;
+	char args[256], text[16];
+	ssize_t n;
+	int fd;
+
+	(void)state;
+	make_switches();
+	assert_int_equal(mkfifo(in_dir("debugfs/fifo"), 0600), 0);
+	fd = open(in_dir("debugfs/fifo"), O_RDWR | O_NONBLOCK);
+	assert_true(fd >= 0);
+	snprintf(args, sizeof(args), "-s 1M -n 2 -c -l timing,fifo -d %s",
+		 in_dir("debugfs"));
+	bench(args, &run);
+	n = read(fd, text, sizeof(text));
+	close(fd);
+	unlink(in_dir("debugfs/fifo"));
+	assert_string_equal(run.err, "");
+	assert_int_equal(run.status, 0);
+	assert_int_equal(n, 8);
+	assert_memory_equal(text, "1\n0\n1\n0\n", 8);
+}
+
+/* A switch that refuses is told of before anything is measured. */
+static void test_listen_refused(void **state)
+{
+	static struct run run;
+	char args[256];
+
+	(void)state;
+	make_switches();
+	assert_int_equal(symlink("/dev/full", in_dir("debugfs/full")), 0);
+	snprintf(args, sizeof(args), "-s 1M -c -l timing,full -d %s",
+		 in_dir("debugfs"));
+	bench(args, &run);
+	unlink(in_dir("debugfs/full"));
+	assert_int_equal(run.status, 1);
+	assert_string_equal(run.out, "");
+	assert_non_null(strstr(run.err, "--listen: a switch refused"));
+	assert_line("debugfs/timing", "0");
+	assert_line("debugfs/pid", "0");
+}
+
 /* A killed child is told of, and nothing stays switched on. */
 static void test_killed_child(void **state)
 {
@@ -780,6 +825,8 @@ int main(void)
 		cmocka_unit_test(test_bad_input),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_listen),
+		cmocka_unit_test(test_listen_no_position),
+		cmocka_unit_test(test_listen_refused),
 		cmocka_unit_test(test_killed_child),
 		cmocka_unit_test(test_terminated),
 	};
