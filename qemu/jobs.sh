@@ -14,7 +14,7 @@ set_huge_pages() {
 
 # Set up an arm of DESIGN.md section 4; prints cowbench's options for it.
 set_arm() {
-	echo 0 >$COWLAB/precopy
+	echo 0 >"$COWLAB"/precopy
 	echo madvise >$thp/enabled
 	case $1 in
 	baseline) echo --kind 4k ;;
@@ -29,9 +29,9 @@ set_arm() {
 		echo --kind hugetlb
 		;;
 	next | fixed)
-		echo "$1" >$COWLAB/policy
-		[ "$1" = next ] || echo 16 >$COWLAB/window
-		echo 1 >$COWLAB/precopy
+		echo "$1" >"$COWLAB"/policy
+		[ "$1" = next ] || echo 16 >"$COWLAB"/window
+		echo 1 >"$COWLAB"/precopy
 		echo --kind 4k
 		;;
 	*)
@@ -42,7 +42,7 @@ set_arm() {
 }
 
 unset_arm() {
-	echo 0 >$COWLAB/precopy
+	echo 0 >"$COWLAB"/precopy
 	echo never >$thp/hugepages-64kB/enabled
 	echo inherit >$thp/hugepages-2048kB/enabled
 	echo 0 >/proc/sys/vm/nr_hugepages
@@ -67,13 +67,13 @@ cell() {
 	# shellcheck disable=SC2086
 	cowbench $options --hist "$cell_dir/touch.hist" >"$cell_dir/user.csv" || return 1
 
-	echo 1 >$COWLAB/reset
+	echo 1 >"$COWLAB"/reset
 	echo "cowlab: begin arm=$1 workload=$2 round=$3" >/dev/kmsg
 	# shellcheck disable=SC2086
 	cowbench $options --listen timing,log >"$cell_dir/listen.csv" || return 1
 	echo "cowlab: end arm=$1 workload=$2 round=$3" >/dev/kmsg
-	cat $COWLAB/latency_hist >"$cell_dir/latency_hist"
-	cat $COWLAB/stats >"$cell_dir/stats"
+	cat "$COWLAB"/latency_hist >"$cell_dir/latency_hist"
+	cat "$COWLAB"/stats >"$cell_dir/stats"
 	unset_arm
 }
 

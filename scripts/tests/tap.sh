@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# TAP from a shell: `try NAME COMMAND...` is a test that passes if the command
+# does, `refuse NAME PATTERN COMMAND...` one that passes if the command fails
+# with one line on standard error that matches. finish prints the plan.
+tests=0
+
+result() {
+	tests=$((tests + 1))
+	printf '%s %d - %s\n' "$1" "$tests" "$2"
+	[ "$1" = ok ] || sed 's/^/# /' <<<"${3:-}"
+}
+
+try() {
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1); then
+		result ok "$name"
+	else
+		result 'not ok' "$name" "$out"
+	fi
+}
+
+refuse() {
+	local name=$1 pattern=$2 out
+	shift 2
+	if out=$("$@" 2>&1 >/dev/null); then
+		result 'not ok' "$name" "it was accepted: $out"
+	elif [ "$(wc -l <<<"$out")" -gt 1 ]; then
+		result 'not ok' "$name" "more than one line: $out"
+	elif ! grep -qE -- "$pattern" <<<"$out"; then
+		result 'not ok' "$name" "it says: $out"
+	else
+		result ok "$name"
+	fi
+}
+
+finish() {
+	echo "1..$tests"
+}
