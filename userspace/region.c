@@ -421,7 +421,7 @@ void warm_process(const struct region *region)
 	char text[64 * 1024], *line, *next;
 
 	if (!read_text("/proc/self/maps", text, sizeof(text)))
-		return;
+		die("cannot read /proc/self/maps: %s", strerror(errno));
 	for (line = text; *line; line = next) {
 		uintptr_t start, end;
 		char *p;

@@ -169,8 +169,7 @@ static void section(const struct team *team, unsigned int index,
 	struct side_result *result = bench->results[team->side];
 	pthread_barrier_t *gate = &bench->shared->gate;
 	const size_t threads = bench->env.threads;
-	struct rusage before, after;
-	uint64_t start;
+	struct rusage before = { 0 }, after;
 
 	pthread_barrier_wait(gate);
 	if (!index && team->leader && !listen_set(job->listen, true)) {
@@ -181,7 +180,8 @@ static void section(const struct team *team, unsigned int index,
 	}
 	pthread_barrier_wait(gate);
 	if (!index) {
-		start = now_ns();
+		uint64_t start = now_ns();
+
 		prepare(job);
 		result->prepare_ns = now_ns() - start;
 		getrusage(RUSAGE_SELF, &before);
