@@ -151,6 +151,10 @@ static void print_tables(const struct report *rep)
 				    v.view.v[i].workload, stdout);
 		putchar('\n');
 	}
+	if (v.view.n) {
+		put_wrapped(stdout, table_service_note, TEXT_WIDTH);
+		putchar('\n');
+	}
 	vec_free(&v.view);
 	printf("report: %s/report.html\n", rep->run->dir);
 }

@@ -25,8 +25,8 @@ extern char **environ;
 static const char *const kind_names[PLOT_KINDS] = { "dist", "tail", "cost" };
 
 static const char *const readings[PLOT_KINDS] = {
-	"How to read it: each line is an arm; a point says how large a share of the arm's writes took about that long (buckets a ninth of their value wide, both axes logarithmic). A hump far left is writes that met no fault, the main hump is the fault, what is right of it is the tail. Further left is better.",
-	"How to read it: each line is an arm; go right to a latency, and up to the line: that share of the writes took at least so long (both axes logarithmic). 1e-3 is the p99.9. A line that falls earlier is better.",
+	"How to read it: each line is an arm; its height says how large a share of the arm's writes took about that long (eight steps to a doubling of time, both axes logarithmic). A hump far left is writes that met no fault, the main hump is the fault, what is right of it is the tail. Further left is better.",
+	"How to read it: each line is an arm; go right to a latency, and up to the line: that share of the writes took at least so long (both axes logarithmic). Where it crosses 0.1% is the p99.9. A line that falls earlier is better.",
 	"How to read it: time for each 4 KiB page written, all costs of the arm included, median over the rounds; the whisker is the least and the largest round, the number the ratio to baseline. Lower is better.",
 };
 
@@ -101,32 +101,38 @@ static double arm_hist(const struct cell *c, size_t n, double hist[BUCKETS])
 	return total;
 }
 
-static void put_data(FILE *gp, enum plot_kind kind, const double *hist,
-		     double total)
+/* The outline of the histogram: a run of buckets stands on the floor */
+static void put_dist(FILE *gp, const double *hist, double total, double floor)
+{
+	for (unsigned int b = 0; b < BUCKETS; b++) {
+		double low = bucket_lower(b), high = bucket_lower(b + 1);
+		double share = hist[b] / total;
+
+		if (hist[b] <= 0)
+			continue;
+		if (!b || hist[b - 1] <= 0)
+			fprintf(gp, "%.17g %.17g\n", low, floor);
+		fprintf(gp, "%.17g %.17g\n%.17g %.17g\n", low, share, high,
+			share);
+		if (b + 1 == BUCKETS || hist[b + 1] <= 0)
+			fprintf(gp, "%.17g %.17g\n\n", high, floor);
+	}
+}
+
+/* What is left at the lower end of each bucket, and at its upper end */
+static void put_tail(FILE *gp, const double *hist, double total, double floor)
 {
 	double left = total;
-	bool drawn = false;
 
 	for (unsigned int b = 0; b < BUCKETS; b++) {
 		double low = bucket_lower(b), high = bucket_lower(b + 1);
 
-		if (kind == PLOT_TAIL) {
-			if (hist[b] <= 0)
-				continue;
-			fprintf(gp, "%.17g %.17g\n", low, left / total);
-			left -= hist[b];
-			if (left < 0.5)
-				fprintf(gp, "%.17g %.17g\n", high,
-					hist[b] / total);
-		} else if (hist[b] > 0) {
-			fprintf(gp, "%.17g %.17g\n", sqrt(low * high),
-				100 * hist[b] / total);
-			drawn = true;
-		} else if (drawn) {
-			/* a gap is a gap in the line too */
-			fputc('\n', gp);
-			drawn = false;
-		}
+		if (hist[b] <= 0)
+			continue;
+		fprintf(gp, "%.17g %.17g\n", low, left / total);
+		left -= hist[b];
+		fprintf(gp, "%.17g %.17g\n", high,
+			left >= 0.5 ? left / total : floor);
 	}
 }
 
@@ -134,7 +140,7 @@ static void put_head(FILE *gp, const struct plot *p, int height)
 {
 	fprintf(gp, "set encoding utf8\n");
 	fprintf(gp,
-		"set terminal svg size 720,%d dynamic noenhanced font 'Helvetica,Arial,sans-serif,15' linewidth 1.3 background '#ffffff'\n",
+		"set terminal svg size 640,%d dynamic noenhanced font 'Helvetica,Arial,sans-serif,15' linewidth 1.3 background '#ffffff'\n",
 		height);
 	fprintf(gp, "set output\nset border 3 lc rgb '#666666'\n");
 	fprintf(gp, "set tics nomirror\nset tmargin 3\n");
@@ -144,13 +150,29 @@ static void put_head(FILE *gp, const struct plot *p, int height)
 	fprintf(gp, " font ',15'\n");
 }
 
+/* A power of ten below the share of a single write */
+static double floor_of(const struct run *run, const struct plot *p)
+{
+	double hist[BUCKETS], total, most = 10;
+
+	for (size_t i = 0, end; i < run->cell.n; i = end) {
+		end = run_group_end(run, i);
+		if (!is_group(&run->cell.v[i], p->clock, p->workload))
+			continue;
+		total = arm_hist(&run->cell.v[i], end - i, hist);
+		if (total > most)
+			most = total;
+	}
+	return pow(10, -ceil(log10(most)));
+}
+
 static bool script_hist(FILE *gp, const struct plot *p, const struct run *run)
 {
-	double hist[BUCKETS], total;
+	double hist[BUCKETS], total, floor = floor_of(run, p);
 	const char *arm[64];
 	size_t n = 0;
 
-	put_head(gp, p, 460);
+	put_head(gp, p, 430);
 	for (size_t i = 0, end; i < run->cell.n; i = end) {
 		const struct cell *c = &run->cell.v[i];
 
@@ -162,31 +184,32 @@ static bool script_hist(FILE *gp, const struct plot *p, const struct run *run)
 		if (total <= 0)
 			continue;
 		fprintf(gp, "$d%zu << COWLAB_END\n", n);
-		put_data(gp, p->kind, hist, total);
+		if (p->kind == PLOT_DIST)
+			put_dist(gp, hist, total, floor);
+		else
+			put_tail(gp, hist, total, floor);
 		fprintf(gp, "COWLAB_END\n");
 		arm[n++] = c->key.arm;
 	}
 	if (!n)
 		return false;
-	fprintf(gp, "set logscale xy\nset xlabel 'one write, ns'\n");
-	fprintf(gp, "set format x '10^%%T'\n");
+	fprintf(gp, "set logscale xy\nset xlabel 'time of one write'\n");
+	fprintf(gp, "unset xtics\nset xtics nomirror font ',13' ()\n");
 	fprintf(gp,
-		"set for [i=0:12] xtics add (sprintf('%%g%%s', i%%3==0?1:(i%%3==1?10:100), i<3?' ns':(i<6?' us':(i<9?' ms':' s'))) 10**i)\n");
-	fprintf(gp, "set xtics font ',13'\nset ytics font ',13'\n");
-	fprintf(gp, "set key outside bottom center horizontal samplen 2.2\n");
-	if (p->kind == PLOT_DIST)
-		fprintf(gp,
-			"set ylabel 'share of writes'\nset format y '%%g%%%%'\nset yrange [:150]\n");
-	else
-		fprintf(gp,
-			"set ylabel 'share of writes that took at least this'\nset format y '%%g'\nset yrange [:1.5]\n");
+		"set for [i=0:18] xtics add (sprintf('%%d %%s', i%%3==0?1:(i%%3==1?10:100), i<3?'ns':(i<6?'us':(i<9?'ms':'s'))) 10.0**i)\n");
+	fprintf(gp, "set mxtics 10\nset ytics font ',13'\n");
+	fprintf(gp, "set key outside bottom center horizontal reverse Left samplen 2.2 width 1\n");
+	fprintf(gp, "set yrange [%.17g:2]\n", floor);
+	fputs("set ytics ('100%%' 1, '10%%' 0.1, '1%%' 0.01, '0.1%%' 1e-3, '0.01%%' 1e-4, '0.001%%' 1e-5, '1e-4%%' 1e-6, '1e-5%%' 1e-7, '1e-6%%' 1e-8)\n",
+	      gp);
+	fprintf(gp, "set ylabel '%s'\n",
+		p->kind == PLOT_DIST ? "share of writes" :
+				       "share that took at least this");
 	fprintf(gp, "plot ");
 	for (size_t i = 0; i < n; i++) {
-		fprintf(gp, "%s$d%zu using 1:2 with %s lc rgb '%s' lw %s dt %s ",
-			i ? ", \\\n  " : "", i,
-			p->kind == PLOT_DIST ? "linespoints pt 7 ps 0.45" :
-					       "lines",
-			colour(arm[i]), i ? "2" : "3.2",
+		fprintf(gp, "%s$d%zu using 1:2 with lines lc rgb '%s' lw %s dt %s ",
+			i ? ", \\\n  " : "", i, colour(arm[i]),
+			i ? "2.4" : "3.6",
 			i % 3 == 0 ? "1" : i % 3 == 1 ? "(9,3)" : "(3,2)");
 		fprintf(gp, "title ");
 		put_quoted(gp, arm[i]);
@@ -200,7 +223,7 @@ static bool script_cost(FILE *gp, const struct plot *p,
 {
 	size_t n = 0;
 
-	put_head(gp, p, 420);
+	put_head(gp, p, 400);
 	fprintf(gp, "$d << COWLAB_END\n");
 	for (size_t i = 0; i < sum->row.n; i++) {
 		const struct summary_row *r = &sum->row.v[i];
@@ -229,18 +252,18 @@ static bool script_cost(FILE *gp, const struct plot *p,
 		n > 6 ? " rotate by -30 left" : "");
 	fprintf(gp,
 		"plot $d using 1:3:7:xtic(2) with boxes lc rgb variable, \\\n"
-		"  $d using 1:3:4:5 with yerrorbars lc rgb '#333333' pt -1, \\\n"
+		"  $d using 1:3:4:5 with yerrorbars lc rgb '#333333' pt 0 lw 1.5, \\\n"
 		"  $d using 1:5:6 with labels offset 0,0.8 font ',14'\n");
 	return true;
 }
 
-static void child_setup(posix_spawn_file_actions_t *fa, int in, int out)
+static void child_setup(posix_spawn_file_actions_t *fa, int in, int out,
+			int err)
 {
 	posix_spawn_file_actions_init(fa);
 	posix_spawn_file_actions_adddup2(fa, in, STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(fa, out, STDOUT_FILENO);
-	posix_spawn_file_actions_addopen(fa, STDERR_FILENO, "/dev/null",
-					 O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(fa, err, STDERR_FILENO);
 }
 
 /* An unlinked file with this in it, read from the start; -1 with errno */
@@ -288,50 +311,69 @@ static char *slurp(int fd, size_t *len)
 	return buf;
 }
 
+/* gnuplot quotes the script, points at the spot, and ends with the reason */
+static const char *last_line(char *text)
+{
+	size_t n = strlen(text);
+	char *nl;
+
+	while (n && strchr(" \t\n", text[n - 1]))
+		text[--n] = '\0';
+	nl = strrchr(text, '\n');
+	if (nl)
+		text = nl + 1;
+	return text + strspn(text, " \t");
+}
+
 /* Give gnuplot a script; take the SVG. On failure *why says why. */
 static int run_gnuplot(const char *script, size_t len, struct plot *p,
 		       char **why)
 {
 	char *const argv[] = { "gnuplot", NULL };
 	posix_spawn_file_actions_t fa;
-	int in, out, err, status = 0;
+	int in, out, log, err, ret = -1, status = 0;
+	char *said = NULL;
+	size_t n = 0;
 	pid_t pid;
 
 	in = temp_file(script, len);
 	out = temp_file("", 0);
-	if (in < 0 || out < 0) {
+	log = temp_file("", 0);
+	if (in < 0 || out < 0 || log < 0) {
 		*why = xasprintf("no room for a temporary file: %s",
 				 strerror(errno));
-		goto fail;
+		goto out;
 	}
-	child_setup(&fa, in, out);
+	child_setup(&fa, in, out, log);
 	err = posix_spawnp(&pid, "gnuplot", &fa, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&fa);
 	if (err == ENOENT) {
 		*why = xstrdup("gnuplot is not installed (apt-get install gnuplot-nox)");
-		goto fail;
+		goto out;
 	}
 	if (err) {
 		*why = xasprintf("gnuplot does not start: %s", strerror(err));
-		goto fail;
+		goto out;
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	p->svg = slurp(out, &p->len);
-	if (status || !p->svg || !memmem(p->svg, p->len, "</svg>", 6)) {
-		*why = xasprintf("gnuplot did not draw %s (status %d)", p->file,
-				 WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-		goto fail;
+	if (!status && p->svg && memmem(p->svg, p->len, "</svg>", 6)) {
+		ret = 0;
+		goto out;
 	}
-	close(in);
-	close(out);
-	return 0;
-fail:
+	said = slurp(log, &n);
+	*why = xasprintf("gnuplot did not draw %s: %s", p->file,
+			 said ? last_line(said) : "it said nothing");
+out:
+	free(said);
 	if (in >= 0)
 		close(in);
 	if (out >= 0)
 		close(out);
-	return -1;
+	if (log >= 0)
+		close(log);
+	return ret;
 }
 
 static void plot_free(struct plot *p)

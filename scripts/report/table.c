@@ -234,10 +234,9 @@ static uint64_t avg_of(const struct summary_row *r)
 	return r && !isnan(r->lat.avg) ? round_u64(r->lat.avg) : NONE;
 }
 
-/* How many rounds went into each arm's row of a source */
-static void note_rounds(struct table *t, const struct summary *sum,
-			enum cow_clock clock, const char *workload,
-			enum source source, const char *what)
+/* How many rounds went into each arm's row of a source; to be freed */
+static char *rounds_of(const struct summary *sum, enum cow_clock clock,
+		       const char *workload, enum source source)
 {
 	size_t least = SIZE_MAX, most = 0;
 	char *list = xstrdup("");
@@ -258,12 +257,30 @@ static void note_rounds(struct table *t, const struct summary *sum,
 		free(list);
 		list = longer;
 	}
-	if (most && least == most)
-		table_note(t, "Rounds%s: %zu in every arm.", what, most);
-	else if (most)
-		table_note(t, "Rounds%s, NOT the same in every arm: %s.", what,
-			   list);
-	free(list);
+	if (!most) {
+		free(list);
+		return xstrdup("none");
+	}
+	if (least == most) {
+		free(list);
+		return xasprintf("%zu in every arm", most);
+	}
+	return list;
+}
+
+static void note_rounds(struct table *t, const struct summary *sum,
+			enum cow_clock clock, const char *workload)
+{
+	char *svc = rounds_of(sum, clock, workload, SRC_DEBUGFS);
+	char *user = rounds_of(sum, clock, workload, SRC_USER);
+
+	if (!strcmp(svc, user))
+		table_note(t, "Rounds: %s.", user);
+	else
+		table_note(t, "Rounds: of the quiet pass %s; of the listening pass %s.",
+			   user, svc);
+	free(svc);
+	free(user);
 }
 
 /* Call fn once for every arm of a clock and workload, in order */
@@ -314,6 +331,9 @@ static void service_arm(const struct cell_key *key, void *arg)
 		   user ? user->ratio_max : NAN);
 }
 
+const char table_service_note[] =
+	"avg to max: one service in the kernel (debugfs, stage fault; hugetlb: stage hugetlb_copy, the 2 MiB copy alone), percentiles: median over the rounds; faults: sum over the rounds, same pass. ns per page written: time over 4 KiB pages with nobody listening, median over the rounds; ratio: median of the rounds' ratios to baseline of the same boot, spread: least..largest.";
+
 /**
  * table_service - Table 1: what a COW fault costs
  * @run: the run
@@ -346,10 +366,9 @@ struct table *table_service(const struct run *run, const struct summary *sum,
 			       workload, label);
 	each_arm(run, clock, workload, service_arm, &a);
 	table_note(a.t, "%s", meaning);
-	table_note(a.t,
-		   "avg to max: one service in the kernel (debugfs, stage fault; hugetlb: stage hugetlb_copy, the 2 MiB copy alone), percentiles: median over the rounds; faults: sum over the rounds, same pass. ns per page written: time over 4 KiB pages with nobody listening, median over the rounds; ratio: median of the rounds' ratios to baseline of the same boot, spread: least..largest.");
-	note_rounds(a.t, sum, clock, workload, SRC_DEBUGFS, " of the service");
-	note_rounds(a.t, sum, clock, workload, SRC_USER, " of ns per page");
+	if (density == DENSE_NO)
+		table_note(a.t, "%s", table_service_note);
+	note_rounds(a.t, sum, clock, workload);
 	free(label);
 	free(meaning);
 	return a.t;
@@ -437,7 +456,7 @@ struct table *table_touch(const struct run *run, const struct summary *sum,
 	table_note(a.t, "%s", meaning);
 	table_note(a.t,
 		   "Quiet pass: nobody listens, cowbench times each of its writes. Counts are sums over the rounds, percentiles medians over the rounds. Overhead per page: ns per page less the copy's own share, as the histogram of the listening pass has it.");
-	note_rounds(a.t, sum, clock, workload, SRC_USER, "");
+	note_rounds(a.t, sum, clock, workload);
 	free(label);
 	free(meaning);
 	return a.t;

@@ -43,6 +43,9 @@ size_t table_width(const struct table *t);
  */
 enum density { DENSE_NO, DENSE_TEXT, DENSE_MS, DENSE_ALL, DENSE_END };
 
+/* What stands under every Table 1; as text, under the last of them */
+extern const char table_service_note[];
+
 struct table *table_service(const struct run *run, const struct summary *sum,
 			    enum cow_clock clock, const char *workload,
 			    enum density density);
