@@ -18,7 +18,7 @@ struct reader {
 	struct dmesg *d;
 	enum cow_clock clock;
 	bool booted;
-	bool open;	/* the last segment of d->seg is open */
+	bool open; /* the last segment of d->seg is open */
 };
 
 static bool eat(const char **s, size_t *len, const char *word)

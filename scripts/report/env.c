@@ -73,7 +73,8 @@ int parse_env(const char *buf, size_t len, struct env *env,
 	env->os = text(host, "os");
 	boots = cJSON_GetObjectItemCaseSensitive(root, "boots");
 	if (cJSON_IsArray(boots))
-		cJSON_ArrayForEach(b, boots) {
+		cJSON_ArrayForEach(b, boots)
+		{
 			char *clock = text(b, "clock");
 			enum cow_clock c = clock_by_name(clock, strlen(clock));
 
@@ -138,12 +139,17 @@ char *env_meaning(const struct env *env, enum cow_clock clock)
 	const char *accel = env->boot[clock].accel;
 
 	if (clock == CLK_ICOUNT)
-		return xstrdup("Emulation (TCG) with icount: 1 ns is 1 guest instruction, so a number is a count of instructions, the same in every run; it knows nothing of caches, TLB misses or memory.");
+		return xstrdup(
+			"Emulation (TCG) with icount: 1 ns is 1 guest instruction, so a number is a count of instructions, the same in every run; it knows nothing of caches, TLB misses or memory.");
 	if (clock == CLK_UNKNOWN)
-		return xstrdup("The log does not say which clock this is: take no number here for a result.");
+		return xstrdup(
+			"The log does not say which clock this is: take no number here for a result.");
 	if (!strncasecmp(accel, "tcg", 3))
-		return xstrdup("Emulation (TCG): the ns are those the host took to run emulated code, not those of any hardware; compare arms within this table, and never across CPU models.");
+		return xstrdup(
+			"Emulation (TCG): the ns are those the host took to run emulated code, not those of any hardware; compare arms within this table, and never across CPU models.");
 	if (!strncasecmp(accel, "kvm", 3))
-		return xstrdup("Hardware virtualisation (KVM): real ns of the host's CPU, the cost of nested paging included; never compare across CPU models.");
-	return xstrdup("The accelerator is not known: if it was emulation (TCG), the ns are those of emulated code; compare arms within this table only.");
+		return xstrdup(
+			"Hardware virtualisation (KVM): real ns of the host's CPU, the cost of nested paging included; never compare across CPU models.");
+	return xstrdup(
+		"The accelerator is not known: if it was emulation (TCG), the ns are those of emulated code; compare arms within this table only.");
 }

@@ -25,8 +25,14 @@ static int fail(struct parse_error *err, int status, size_t line,
 void latency_init(struct latency *lat)
 {
 	*lat = (struct latency){
-		.count = NONE, .avg = NAN,  .min = NONE,  .p50 = NONE,
-		.p90 = NONE,   .p99 = NONE, .p999 = NONE, .max = NONE,
+		.count = NONE,
+		.avg = NAN,
+		.min = NONE,
+		.p50 = NONE,
+		.p90 = NONE,
+		.p99 = NONE,
+		.p999 = NONE,
+		.max = NONE,
 	};
 }
 
@@ -274,7 +280,8 @@ void stage_list_free(struct stage_list *list)
 
 /**
  * parse_touch_hist - read cowbench's histogram
- * @buf: lines of a lower bound in ns and a count; any bytes at all
+ * @buf: lines of a lower bound in ns and a count; any bytes at all. Several
+ * histograms may follow each other, as cowbench appends one for each row.
  * @len: its length
  * @out: its buckets, to be given to touch_hist_free() in every case
  * @err: where and why it failed; may be NULL
@@ -305,10 +312,6 @@ int parse_touch_hist(const char *buf, size_t len, struct touch_hist *out,
 		    !parse_u64(w[1], wl[1], &b.count))
 			return fail(err, PARSE_MALFORMED, l.no,
 				    "not a lower bound and a count");
-		if (out->bucket.n &&
-		    out->bucket.v[out->bucket.n - 1].lower >= b.lower)
-			return fail(err, PARSE_MALFORMED, l.no,
-				    "the lower bounds do not rise");
 		vec_push(&out->bucket, b);
 		out->total = add_sat(out->total, b.count);
 	}

@@ -46,14 +46,15 @@ void stage_list_free(struct stage_list *list);
 
 /**
  * struct touch_hist - cowbench's histogram, read
- * @bucket: lower bounds, rising, and counts
+ * @bucket: lower bounds and counts; a bound may come again
  * @total: the sum of the counts
  */
 struct touch_hist {
 	VEC(struct touch_bucket {
 		uint64_t lower;
 		uint64_t count;
-	}) bucket;
+	})
+	bucket;
 	uint64_t total;
 };
 
@@ -68,7 +69,8 @@ struct stats {
 	VEC(struct stat_line {
 		char key[NAME_LEN];
 		uint64_t value;
-	}) line;
+	})
+	line;
 };
 
 int parse_stats(const char *buf, size_t len, struct stats *out,

@@ -59,7 +59,8 @@ static error_t parse_arg(int key, char *arg, struct argp_state *state)
 		a->dir = arg;
 		break;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which RUNDIR? (results/latest is the last run)");
+		argp_error(state,
+			   "which RUNDIR? (results/latest is the last run)");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -104,8 +105,8 @@ static void tell_remarks(const struct run *run)
 			held++;
 	}
 	if (held)
-		tell_owned(xasprintf("and %zu more remarks, see report.md",
-				     held));
+		tell_owned(
+			xasprintf("and %zu more remarks, see report.md", held));
 }
 
 typedef void (*render_fn)(const struct report *rep, FILE *out);
@@ -172,8 +173,9 @@ static int report(const struct run *run, const struct args *args)
 	verdicts_count(&verdicts, run);
 	tell_remarks(run);
 	if (!run_has_data(run)) {
-		tell_owned(xasprintf("%s: nothing was measured: no readable cell under raw/, no complete segment in dmesg.log",
-				     run->dir));
+		tell_owned(xasprintf(
+			"%s: nothing was measured: no readable cell under raw/, no complete segment in dmesg.log",
+			run->dir));
 		ret = 1;
 	}
 	if (plots_make(&plots, run, &sum, &trouble)) {

@@ -49,10 +49,9 @@ static void put_quoted(FILE *out, const char *s)
 {
 	fputc('\'', out);
 	for (; *s; s++) {
-		bool good = (*s >= 'a' && *s <= 'z') ||
-			    (*s >= 'A' && *s <= 'Z') ||
-			    (*s >= '0' && *s <= '9') ||
-			    strchr(" ,.:;+-=_/()%", *s);
+		bool good =
+			(*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
+			(*s >= '0' && *s <= '9') || strchr(" ,.:;+-=_/()%", *s);
 
 		fputc(good ? *s : '?', out);
 	}
@@ -67,7 +66,8 @@ static unsigned int bucket_of(uint64_t ns)
 		ns = 1;
 	e = 63 - (unsigned int)__builtin_clzll(ns);
 	if (e >= SUB_SHIFT)
-		return e * SUB + (unsigned int)(ns >> (e - SUB_SHIFT) & (SUB - 1));
+		return e * SUB +
+		       (unsigned int)(ns >> (e - SUB_SHIFT) & (SUB - 1));
 	return e * SUB + (unsigned int)(ns << (SUB_SHIFT - e) & (SUB - 1));
 }
 
@@ -177,8 +177,7 @@ static bool script_hist(FILE *gp, const struct plot *p, const struct run *run)
 		const struct cell *c = &run->cell.v[i];
 
 		end = run_group_end(run, i);
-		if (!is_group(c, p->clock, p->workload) ||
-		    n == ARRAY_SIZE(arm))
+		if (!is_group(c, p->clock, p->workload) || n == ARRAY_SIZE(arm))
 			continue;
 		total = arm_hist(c, end - i, hist);
 		if (total <= 0)
@@ -198,7 +197,8 @@ static bool script_hist(FILE *gp, const struct plot *p, const struct run *run)
 	fprintf(gp,
 		"set for [i=0:18] xtics add (sprintf('%%d %%s', i%%3==0?1:(i%%3==1?10:100), i<3?'ns':(i<6?'us':(i<9?'ms':'s'))) 10.0**i)\n");
 	fprintf(gp, "set mxtics 10\nset ytics font ',13'\n");
-	fprintf(gp, "set key outside bottom center horizontal reverse Left samplen 2.2 width 1\n");
+	fprintf(gp,
+		"set key outside bottom center horizontal reverse Left samplen 2.2 width 1\n");
 	fprintf(gp, "set yrange [%.17g:2]\n", floor);
 	fputs("set ytics ('100%%' 1, '10%%' 0.1, '1%%' 0.01, '0.1%%' 1e-3, '0.01%%' 1e-4, '0.001%%' 1e-5, '1e-4%%' 1e-6, '1e-5%%' 1e-7, '1e-6%%' 1e-8)\n",
 	      gp);
@@ -207,10 +207,13 @@ static bool script_hist(FILE *gp, const struct plot *p, const struct run *run)
 				       "share that took at least this");
 	fprintf(gp, "plot ");
 	for (size_t i = 0; i < n; i++) {
-		fprintf(gp, "%s$d%zu using 1:2 with lines lc rgb '%s' lw %s dt %s ",
+		fprintf(gp,
+			"%s$d%zu using 1:2 with lines lc rgb '%s' lw %s dt %s ",
 			i ? ", \\\n  " : "", i, colour(arm[i]),
 			i ? "2.4" : "3.6",
-			i % 3 == 0 ? "1" : i % 3 == 1 ? "(9,3)" : "(3,2)");
+			i % 3 == 0 ? "1" :
+			i % 3 == 1 ? "(9,3)" :
+				     "(3,2)");
 		fprintf(gp, "title ");
 		put_quoted(gp, arm[i]);
 	}
@@ -244,9 +247,11 @@ static bool script_cost(FILE *gp, const struct plot *p,
 	if (!n)
 		return false;
 	fprintf(gp, "unset key\nset style fill solid 0.75 noborder\n");
-	fprintf(gp, "set boxwidth 0.6\nset yrange [0:*]\nset grid noxtics ytics\n");
+	fprintf(gp,
+		"set boxwidth 0.6\nset yrange [0:*]\nset grid noxtics ytics\n");
 	fprintf(gp, "set offsets 0,0,graph 0.12,0\n");
-	fprintf(gp, "set xrange [-0.6:%zu.6]\nset ylabel 'ns per page written'\n",
+	fprintf(gp,
+		"set xrange [-0.6:%zu.6]\nset ylabel 'ns per page written'\n",
 		n - 1);
 	fprintf(gp, "set xtics scale 0 font ',13'%s\nset ytics font ',13'\n",
 		n > 6 ? " rotate by -30 left" : "");
@@ -348,7 +353,8 @@ static int run_gnuplot(const char *script, size_t len, struct plot *p,
 	err = posix_spawnp(&pid, "gnuplot", &fa, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&fa);
 	if (err == ENOENT) {
-		*why = xstrdup("gnuplot is not installed (apt-get install gnuplot-nox)");
+		*why = xstrdup(
+			"gnuplot is not installed (apt-get install gnuplot-nox)");
 		goto out;
 	}
 	if (err) {
@@ -389,7 +395,8 @@ static int draw(struct plot *p, const struct run *run,
 {
 	const struct env_boot *b = &run->env.boot[p->clock];
 	static const char *const what[PLOT_KINDS] = {
-		"What the writer saw", "Tail of what the writer saw",
+		"What the writer saw",
+		"Tail of what the writer saw",
 		"Cost of a page written",
 	};
 	char *script, *path;

@@ -37,8 +37,8 @@ void views_make(struct views *v, const struct run *run)
 			continue;
 		vec_push(&v->view, new);
 		for (; at && v->view.v[at - 1].clock == key->clock &&
-		       cmp_workload(v->view.v[at - 1].workload,
-				    key->workload) > 0;
+		       cmp_workload(v->view.v[at - 1].workload, key->workload) >
+			       0;
 		     at--) {
 			v->view.v[at] = v->view.v[at - 1];
 			v->view.v[at - 1] = new;
@@ -134,8 +134,8 @@ char *check_sentence(const struct run *run, const struct cell *c,
 		else
 			snprintf(num[i], sizeof(num[i]), "%" PRIu64, v[i]);
 	}
-	s = xasprintf("%s: log lines %s, histogram (%s) %s, faults %s: %s", name,
-		      num[0], service_stage(c->key.arm), num[1], num[2],
+	s = xasprintf("%s: log lines %s, histogram (%s) %s, faults %s: %s",
+		      name, num[0], service_stage(c->key.arm), num[1], num[2],
 		      x->verdict == VERDICT_DISAGREE ? "DISAGREE" :
 		      x->verdict == VERDICT_AGREE    ? "agree" :
 						       "incomplete");
@@ -154,11 +154,14 @@ char *run_sentence(const struct run *run)
 	struct verdicts v;
 
 	verdicts_count(&v, run);
-	if (!v.disagree && !v.incomplete && !v.broken && dmesg_clean(&run->dmesg))
-		return xasprintf("Whole: in all %zu cells, log, histogram and faults agree to the count, and no log line was lost or malformed.",
-				 run->cell.n);
-	return xasprintf("NOT whole: of %zu cells, the counts of %zu disagree and of %zu are incomplete; %zu remarks; %s. See the cross-check below.",
-			 run->cell.n, v.disagree, v.incomplete, v.broken,
-			 dmesg_clean(&run->dmesg) ? "the log itself is clean" :
-						    "the log is NOT clean");
+	if (!v.disagree && !v.incomplete && !v.broken &&
+	    dmesg_clean(&run->dmesg))
+		return xasprintf(
+			"Whole: in all %zu cells, log, histogram and faults agree to the count, and no log line was lost or malformed.",
+			run->cell.n);
+	return xasprintf(
+		"NOT whole: of %zu cells, the counts of %zu disagree and of %zu are incomplete; %zu remarks; %s. See the cross-check below.",
+		run->cell.n, v.disagree, v.incomplete, v.broken,
+		dmesg_clean(&run->dmesg) ? "the log itself is clean" :
+					   "the log is NOT clean");
 }

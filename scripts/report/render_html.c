@@ -106,7 +106,8 @@ static void html_table(FILE *out, struct table *t)
 	if (!t)
 		return;
 	element(out, "<h3>", t->title, "</h3>\n");
-	fprintf(out, "<div class=\"scroll\" tabindex=\"0\"><table%s>\n<thead><tr>",
+	fprintf(out,
+		"<div class=\"scroll\" tabindex=\"0\"><table%s>\n<thead><tr>",
 		t->ncol > 11 ? " class=\"wide\"" : "");
 	for (size_t i = 0; i < t->ncol; i++)
 		element(out,
@@ -121,7 +122,7 @@ static void html_table(FILE *out, struct table *t)
 
 		if (!col)
 			fputs("<tr>", out);
-		fputs(names		    ? "<th class=\"l\" scope=\"row\">" :
+		fputs(names		  ? "<th class=\"l\" scope=\"row\">" :
 		      t->left & 1u << col ? "<td class=\"l\">" :
 					    "<td>",
 		      out);
@@ -219,9 +220,9 @@ static void html_env(FILE *out, const struct run *run)
 		const struct env_boot *b = &e->boot[c];
 		char *what = xasprintf("boot %s", clock_name(b->clock));
 
-		s = xasprintf("accel %s, cpu %s, %s cores, memory %s, cmdline: %s",
-			      b->accel, b->cpu_model, b->smp, b->mem,
-			      b->cmdline);
+		s = xasprintf(
+			"accel %s, cpu %s, %s cores, memory %s, cmdline: %s",
+			b->accel, b->cpu_model, b->smp, b->mem, b->cmdline);
 		pair(out, what, s);
 		free(what);
 		free(s);
@@ -229,8 +230,7 @@ static void html_env(FILE *out, const struct run *run)
 	fputs("</dl>\n", out);
 }
 
-static void html_view(FILE *out, const struct report *rep,
-		      const struct view *w)
+static void html_view(FILE *out, const struct report *rep, const struct view *w)
 {
 	const struct env_boot *b = &rep->run->env.boot[w->clock];
 

@@ -90,10 +90,12 @@ static void md_env(FILE *out, const struct run *run)
 	for (int c = 0; c < CLK_UNKNOWN; c++) {
 		const struct env_boot *b = &e->boot[c];
 
-		md_owned(out, "* boot: ",
-			 xasprintf("clock %s, accel %s, cpu %s, %s cores, memory %s, cmdline: %s",
-				   clock_name(b->clock), b->accel, b->cpu_model,
-				   b->smp, b->mem, b->cmdline));
+		md_owned(
+			out, "* boot: ",
+			xasprintf(
+				"clock %s, accel %s, cpu %s, %s cores, memory %s, cmdline: %s",
+				clock_name(b->clock), b->accel, b->cpu_model,
+				b->smp, b->mem, b->cmdline));
 	}
 }
 
@@ -159,8 +161,8 @@ void render_md(const struct report *rep, FILE *out)
 			fprintf(out, "](%s)\n\n", p->file);
 			md_line(out, "", p->reading);
 		}
-		md_table(out, table_touch(run, rep->sum, w->clock,
-					  w->workload));
+		md_table(out,
+			 table_touch(run, rep->sum, w->clock, w->workload));
 	}
 	if (rep->plot_trouble)
 		md_line(out, "\nPictures are missing: ", rep->plot_trouble);

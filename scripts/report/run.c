@@ -17,8 +17,8 @@ static const char *const part_files[PARTS] = {
 	"user.csv", "touch.hist", "listen.csv", "latency_hist", "stats",
 };
 
-static void PRINTF(3, 4) problem(struct run *run, enum problem_kind kind,
-				 const char *fmt, ...)
+static void PRINTF(3, 4)
+	problem(struct run *run, enum problem_kind kind, const char *fmt, ...)
 {
 	struct problem p = { .kind = kind };
 	va_list ap;
@@ -104,8 +104,9 @@ static void load_part(struct run *run, struct cell *c, enum part part,
 	st = read_file(path, FILE_LIMIT, &buf, &len);
 	absent[part] = st == FILE_ABSENT;
 	if (st == FILE_UNREADABLE)
-		problem(run, PROBLEM_CELL, "%s: %s cannot be read (%s): left out",
-			name, part_files[part], strerror(errno));
+		problem(run, PROBLEM_CELL,
+			"%s: %s cannot be read (%s): left out", name,
+			part_files[part], strerror(errno));
 	free(path);
 	if (st != FILE_OK)
 		return;
@@ -115,9 +116,10 @@ static void load_part(struct run *run, struct cell *c, enum part part,
 		ret = PARSE_OK;
 	*part_ok(c, part) = !ret;
 	if (ret && err.line)
-		problem(run, PROBLEM_CELL, "%s: %s is %s (line %zu: %s): left out",
-			name, part_files[part], parse_status_name(ret),
-			err.line, err.what);
+		problem(run, PROBLEM_CELL,
+			"%s: %s is %s (line %zu: %s): left out", name,
+			part_files[part], parse_status_name(ret), err.line,
+			err.what);
 	else if (ret)
 		problem(run, PROBLEM_CELL, "%s: %s is %s: left out", name,
 			part_files[part], parse_status_name(ret));
@@ -162,8 +164,8 @@ static void tell_absent(struct run *run, const char *name,
 		list = longer;
 	}
 	if (all == PARTS)
-		problem(run, PROBLEM_CELL,
-			"%s: the folder is empty: left out", name);
+		problem(run, PROBLEM_CELL, "%s: the folder is empty: left out",
+			name);
 	else if (n)
 		problem(run, PROBLEM_CELL, "%s: absent, and left out: %s", name,
 			list);
@@ -225,7 +227,8 @@ static bool parse_dir_name(const char *s, struct cell_key *key)
 {
 	const char *dot = strchr(s, '.'), *last = strrchr(s, '.');
 
-	return dot && last != dot && copy_name(key->arm, s, (size_t)(dot - s)) &&
+	return dot && last != dot &&
+	       copy_name(key->arm, s, (size_t)(dot - s)) &&
 	       copy_name(key->workload, dot + 1, (size_t)(last - dot - 1)) &&
 	       last[1] != '0' &&
 	       parse_u64(last + 1, strlen(last + 1), &key->round) &&
@@ -261,8 +264,9 @@ static void list_clock(struct run *run, const char *clock)
 
 	n = scandir(path, &list, no_dots, alphasort);
 	if (n < 0)
-		problem(run, PROBLEM_CELL, "raw/%s cannot be read (%s): left out",
-			shown, strerror(errno));
+		problem(run, PROBLEM_CELL,
+			"raw/%s cannot be read (%s): left out", shown,
+			strerror(errno));
 	else if (c == CLK_UNKNOWN)
 		problem(run, PROBLEM_CELL,
 			"raw/%s is neither wall nor icount: left out", shown);
@@ -276,7 +280,9 @@ static void list_clock(struct run *run, const char *clock)
 			latency_init(&cell.user.lat);
 			latency_init(&cell.listen.lat);
 			vec_push(&run->cell, cell);
-		} else {
+		} else if (strchr(list[i]->d_name, '.') &&
+			   list[i]->d_type != DT_REG) {
+			/* others are the runner's own: logs, folders of jobs */
 			char *name = printable(list[i]->d_name);
 
 			problem(run, PROBLEM_CELL,
@@ -310,7 +316,8 @@ static void list_cells(struct run *run)
 		problem(run, PROBLEM_CELL, "raw/ cannot be read: %s",
 			strerror(errno));
 	for (int i = 0; i < n; i++) {
-		list_clock(run, list[i]->d_name);
+		if (list[i]->d_type != DT_REG)
+			list_clock(run, list[i]->d_name);
 		free(list[i]);
 	}
 	if (n >= 0)
@@ -349,8 +356,7 @@ static void match_log(struct run *run)
 		c->seg = &run->dmesg.seg.v[s++];
 		c->log_ok = c->seg->complete;
 		if (c->log_ok)
-			latency_of_samples(&c->log, c->seg->ns.v,
-					   c->seg->ns.n);
+			latency_of_samples(&c->log, c->seg->ns.v, c->seg->ns.n);
 	}
 }
 
@@ -495,8 +501,7 @@ static void check_boots(struct run *run)
 					clock_name(clock));
 			continue;
 		}
-		for (size_t i = 0; i < run->cell.n;
-		     i = run_group_end(run, i)) {
+		for (size_t i = 0; i < run->cell.n; i = run_group_end(run, i)) {
 			const struct cell_key *g = &run->cell.v[i].key;
 
 			if (g->clock == clock || g->clock == CLK_UNKNOWN ||

@@ -277,8 +277,10 @@ static void note_rounds(struct table *t, const struct summary *sum,
 	if (!strcmp(svc, user))
 		table_note(t, "Rounds: %s.", user);
 	else
-		table_note(t, "Rounds: of the quiet pass %s; of the listening pass %s.",
-			   user, svc);
+		table_note(
+			t,
+			"Rounds: of the quiet pass %s; of the listening pass %s.",
+			user, svc);
 	free(svc);
 	free(user);
 }
@@ -349,9 +351,17 @@ struct table *table_service(const struct run *run, const struct summary *sum,
 			    enum density density)
 {
 	static const char *const full[] = {
-		"arm",	"avg",	  "min",		 "p50",
-		"p99",	"p99.9",  "max",		 "faults",
-		"ns per page written",	  "ratio to baseline", "spread of ratio",
+		"arm",
+		"avg",
+		"min",
+		"p50",
+		"p99",
+		"p99.9",
+		"max",
+		"faults",
+		"ns per page written",
+		"ratio to baseline",
+		"spread of ratio",
 	};
 	static const char *const brief[] = {
 		"arm", "avg",	 "min",	    "p50",   "p99",    "p99.9",
@@ -361,7 +371,8 @@ struct table *table_service(const struct run *run, const struct summary *sum,
 	char *label = env_label(&run->env, clock);
 	char *meaning = env_meaning(&run->env, clock);
 
-	a.t = table_new(density == DENSE_NO ? full : brief, ARRAY_SIZE(full), 1);
+	a.t = table_new(density == DENSE_NO ? full : brief, ARRAY_SIZE(full),
+			1);
 	a.t->title = xasprintf("Table 1. COW fault service, ns: %s (%s)",
 			       workload, label);
 	each_arm(run, clock, workload, service_arm, &a);
@@ -440,22 +451,25 @@ struct table *table_touch(const struct run *run, const struct summary *sum,
 			  enum cow_clock clock, const char *workload)
 {
 	static const char *const head[] = {
-		"arm",	 "writes",  "avg",	    "min",
-		"p50",	 "p90",	    "p99",	    "p99.9",
-		"max",	 "faults",  "pages touched", "copied",
-		"wasted", "ns per page", "overhead per page",
+		"arm",	  "writes",	   "avg",
+		"min",	  "p50",	   "p90",
+		"p99",	  "p99.9",	   "max",
+		"faults", "pages touched", "copied",
+		"wasted", "ns per page",   "overhead per page",
 	};
 	struct arm_arg a = { .sum = sum, .density = DENSE_NO };
 	char *label = env_label(&run->env, clock);
 	char *meaning = env_meaning(&run->env, clock);
 
 	a.t = table_new(head, ARRAY_SIZE(head), 1);
-	a.t->title = xasprintf("Table 2. What the writer saw, ns a write: %s (%s)",
-			       workload, label);
+	a.t->title =
+		xasprintf("Table 2. What the writer saw, ns a write: %s (%s)",
+			  workload, label);
 	each_arm(run, clock, workload, touch_arm, &a);
 	table_note(a.t, "%s", meaning);
-	table_note(a.t,
-		   "Quiet pass: nobody listens, cowbench times each of its writes. Counts are sums over the rounds, percentiles medians over the rounds. Overhead per page: ns per page less the copy's own share, as the histogram of the listening pass has it.");
+	table_note(
+		a.t,
+		"Quiet pass: nobody listens, cowbench times each of its writes. Counts are sums over the rounds, percentiles medians over the rounds. Overhead per page: ns per page less the copy's own share, as the histogram of the listening pass has it.");
 	note_rounds(a.t, sum, clock, workload);
 	free(label);
 	free(meaning);
@@ -485,9 +499,9 @@ static void put_sum(struct table *t, uint64_t sum, size_t n)
 struct table *table_counts(const struct run *run)
 {
 	static const char *const head[] = {
-		"clock",	    "workload",	  "arm",
-		"log lines",	    "histogram",  "faults (getrusage)",
-		"lost in the log",  "malformed",  "rounds that agree",
+		"clock",	   "workload",	"arm",
+		"log lines",	   "histogram", "faults (getrusage)",
+		"lost in the log", "malformed", "rounds that agree",
 	};
 	struct table *t = table_new(head, ARRAY_SIZE(head), 7);
 
@@ -581,19 +595,23 @@ struct table *table_stats(const struct run *run, enum cow_clock clock,
 			for (size_t i = 0; i < run->cell.n; i++) {
 				const struct cell *c = &run->cell.v[i];
 
-				if (!c->stats_ok || strcmp(c->key.arm, head[col]) ||
+				if (!c->stats_ok ||
+				    strcmp(c->key.arm, head[col]) ||
 				    !in_group(&c->key, clock, workload))
 					continue;
 				for (size_t k = 0; k < c->stats.line.n; k++)
 					if (!strcmp(c->stats.line.v[k].key,
 						    keys.v[m]))
 						sum = add_sat(sum,
-							      c->stats.line.v[k].value);
+							      c->stats.line.v[k]
+								      .value);
 			}
 			table_put(t, "%" PRIu64, sum);
 		}
 	}
-	table_note(t, "debugfs file stats after the listening pass, sums over the rounds; counters that are 0 in every arm are left out.");
+	table_note(
+		t,
+		"debugfs file stats after the listening pass, sums over the rounds; counters that are 0 in every arm are left out.");
 	vec_free(&keys);
 	return t;
 }

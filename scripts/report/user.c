@@ -27,10 +27,9 @@ enum col {
 };
 
 static const char *const col_names[COL_NR] = {
-	"count",	"avg_ns",	 "min_ns",	 "p50_ns",
-	"p90_ns",	"p99_ns",	 "p999_ns",	 "max_ns",
-	"elapsed_ns",	"faults",	 "pages_touched", "pages_copied",
-	"pages_wasted", "verified",
+	"count",	 "avg_ns",	 "min_ns",	 "p50_ns",     "p90_ns",
+	"p99_ns",	 "p999_ns",	 "max_ns",	 "elapsed_ns", "faults",
+	"pages_touched", "pages_copied", "pages_wasted", "verified",
 };
 
 /**
@@ -150,8 +149,9 @@ static bool read_header(const struct cells *c, size_t map[COL_NR])
 
 static bool verified(const struct cells *c, size_t i)
 {
-	static const char *const good[] = { "", "1", "yes", "ok", "true",
-					    "pass" };
+	static const char *const good[] = {
+		"", "1", "yes", "ok", "true", "pass"
+	};
 
 	for (size_t k = 0; k < ARRAY_SIZE(good); k++)
 		if (cell_is(c, i, good[k]))
@@ -180,8 +180,9 @@ static bool read_row(const struct cells *c, const size_t map[COL_NR],
 		val[k] = NONE;
 		if (!c->len[i])
 			continue;
-		if (k == COL_AVG ? !parse_decimal(c->s[i], c->len[i], &lat.avg) :
-				   !parse_u64(c->s[i], c->len[i], &val[k]))
+		if (k == COL_AVG ?
+			    !parse_decimal(c->s[i], c->len[i], &lat.avg) :
+			    !parse_u64(c->s[i], c->len[i], &val[k]))
 			return false;
 	}
 	lat.count = val[COL_COUNT];

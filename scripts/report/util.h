@@ -29,17 +29,17 @@
 		size_t n, cap; \
 	}
 
-#define vec_push(vec, item)                                                \
-	do {                                                               \
-		if ((vec)->n == (vec)->cap)                                \
-			(vec)->v = vec_grow((vec)->v, &(vec)->cap,         \
-					    sizeof(*(vec)->v));            \
-		(vec)->v[(vec)->n++] = (item);                             \
+#define vec_push(vec, item)                                        \
+	do {                                                       \
+		if ((vec)->n == (vec)->cap)                        \
+			(vec)->v = vec_grow((vec)->v, &(vec)->cap, \
+					    sizeof(*(vec)->v));    \
+		(vec)->v[(vec)->n++] = (item);                     \
 	} while (0)
 
-#define vec_free(vec)                         \
-	do {                                  \
-		free((vec)->v);               \
+#define vec_free(vec)                           \
+	do {                                    \
+		free((vec)->v);                 \
 		memset(vec, 0, sizeof(*(vec))); \
 	} while (0)
 

@@ -121,13 +121,13 @@ static void test_strays(void **state)
 
 	(void)state;
 	assert_int_equal(parse_canned("strays.log", &d), PARSE_OK);
-	assert_int_equal(d.no_clock, 1);   /* round 9, before the boot line */
-	assert_int_equal(d.stray, 3);	   /* the first, and two in between */
-	assert_int_equal(d.nested, 1);	   /* round 2 inside of round 1 */
-	assert_int_equal(d.unclosed, 3);   /* rounds 9 and 1, and thp's */
+	assert_int_equal(d.no_clock, 1); /* round 9, before the boot line */
+	assert_int_equal(d.stray, 3); /* the first, and two in between */
+	assert_int_equal(d.nested, 1); /* round 2 inside of round 1 */
+	assert_int_equal(d.unclosed, 3); /* rounds 9 and 1, and thp's */
 	assert_int_equal(d.stray_ends, 1); /* the second end of round 2 */
 	assert_int_equal(d.duplicates, 1); /* the second round 2 */
-	assert_int_equal(d.bad_marks, 1);  /* ne/xt */
+	assert_int_equal(d.bad_marks, 1); /* ne/xt */
 	assert_int_equal(d.seg.n, 4);
 	dmesg_free(&d);
 }

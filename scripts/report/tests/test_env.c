@@ -50,8 +50,9 @@ static void test_bad(void **state)
 	check_unknown("{", PARSE_MALFORMED);
 	check_unknown("[]", PARSE_MALFORMED);
 	check_unknown("{}", PARSE_OK);
-	check_unknown("{\"date\":{},\"kernel\":3,\"host\":[],\"boots\":{\"clock\":\"wall\"}}",
-		      PARSE_OK);
+	check_unknown(
+		"{\"date\":{},\"kernel\":3,\"host\":[],\"boots\":{\"clock\":\"wall\"}}",
+		PARSE_OK);
 	check_unknown("{\"boots\":[3,null,{\"accel\":\"tcg\"},{\"clock\":7}]}",
 		      PARSE_OK);
 }

@@ -3,14 +3,16 @@
 #include "hist.h"
 #include "test.h"
 
-#define FIGURES                                                      \
+#define FIGURES                                                           \
 	"count 16384\navg 3702\nmin 3500\np50 3690\np90 3900\np99 4100\n" \
 	"p99.9 9000\nmax 250000\n"
 #define HEAD "     ns                  : count    distribution\n"
-#define BUCKETS                                                               \
+#define BUCKETS                                                                            \
 	"      2048 -> 4095       : 16000    |****************************************|\n" \
 	"      4096 -> 8191       : 384      |                                        |\n"
-#define GOOD "stage: copy\n" FIGURES HEAD BUCKETS "\nstage: fault\n" FIGURES HEAD BUCKETS
+#define GOOD                                 \
+	"stage: copy\n" FIGURES HEAD BUCKETS \
+	"\nstage: fault\n" FIGURES HEAD BUCKETS
 
 static int hist(const char *s, struct stage_list *out)
 {
@@ -65,8 +67,9 @@ static void test_hist_bad(void **state)
 			 PARSE_TRUNCATED);
 	assert_int_equal(hist_status("stage: fault\n" FIGURES HEAD),
 			 PARSE_TRUNCATED);
-	assert_int_equal(hist_status("stage: fault\n" FIGURES HEAD BUCKETS BUCKETS),
-			 PARSE_MALFORMED);
+	assert_int_equal(
+		hist_status("stage: fault\n" FIGURES HEAD BUCKETS BUCKETS),
+		PARSE_MALFORMED);
 	assert_int_equal(hist_status(GOOD "\nstage: fault\n" FIGURES),
 			 PARSE_MALFORMED);
 	assert_int_equal(hist_status("count 3\n"), PARSE_MALFORMED);
@@ -76,11 +79,15 @@ static void test_hist_bad(void **state)
 			 PARSE_MALFORMED);
 	assert_int_equal(hist_status("stage: fa/ult\ncount 1\n"),
 			 PARSE_MALFORMED);
-	assert_int_equal(hist_status("stage: fault\ncount 99999999999999999999\n"),
-			 PARSE_MALFORMED);
+	assert_int_equal(
+		hist_status("stage: fault\ncount 99999999999999999999\n"),
+		PARSE_MALFORMED);
 	/* p90 below p50 */
-	assert_int_equal(hist_status("stage: fault\ncount 1\navg 5\nmin 5\np50 9\np90 5\np99 9\np99.9 9\nmax 9\n" HEAD "4 -> 7 : 1 |*|\n"),
-			 PARSE_MALFORMED);
+	assert_int_equal(
+		hist_status(
+			"stage: fault\ncount 1\navg 5\nmin 5\np50 9\np90 5\np99 9\np99.9 9\nmax 9\n" HEAD
+			"4 -> 7 : 1 |*|\n"),
+		PARSE_MALFORMED);
 }
 
 /* A file cut anywhere inside of its last bucket's count is no good one */
@@ -152,7 +159,8 @@ static void test_touch(void **state)
 	struct touch_hist h;
 
 	(void)state;
-	assert_int_equal(touch("# lower_ns count\n32 5\r\n33 0\n 4096 16379", &h),
+	assert_int_equal(touch("# lower_ns count\n32 5\r\n33 0\n 4096 16379",
+			       &h),
 			 PARSE_OK);
 	assert_int_equal(h.total, 16384);
 	assert_int_equal(h.bucket.n, 3);
@@ -161,7 +169,10 @@ static void test_touch(void **state)
 	assert_int_equal(touch_status(""), PARSE_EMPTY);
 	assert_int_equal(touch_status("32 5\n33"), PARSE_TRUNCATED);
 	assert_int_equal(touch_status("32 5\n33\n"), PARSE_MALFORMED);
-	assert_int_equal(touch_status("32 5\n32 5\n"), PARSE_MALFORMED);
+	/* two, one behind the other */
+	assert_int_equal(touch("32 5\n33 1\n32 4\n", &h), PARSE_OK);
+	assert_int_equal(h.total, 10);
+	touch_hist_free(&h);
 	assert_int_equal(touch_status("32 5 6\n"), PARSE_MALFORMED);
 	assert_int_equal(touch_status("32 -5\n"), PARSE_MALFORMED);
 }

@@ -74,14 +74,18 @@ static void test_good(void **state)
 {
 	(void)state;
 	assert_int_equal(report("--check"), 0);
-	assert_int_equal(sh("cmp %s/run/summary.csv %s/run/expected.csv", tmp,
-			    tmp), 0);
+	assert_int_equal(
+		sh("cmp %s/run/summary.csv %s/run/expected.csv", tmp, tmp), 0);
 	assert_int_equal(sh("test ! -s %s/err", tmp), 0);
-	assert_true(says("out", "Table 1. COW fault service, ns: seq (clock wall, accel tcg, cpu max,-erms,-fsrm)"));
+	assert_true(says(
+		"out",
+		"Table 1. COW fault service, ns: seq (clock wall, accel tcg, cpu max,-erms,-fsrm)"));
 	assert_true(says("out", "report: run/report.html"));
 	assert_true(says("out", "0.500..0.750"));
 	assert_true(says("run/report.md", "Whole: in all 15 cells"));
-	assert_true(says("run/report.md", "| next | 317 | 100 | 296 | 448 | 448 | 500 | 6 | 82.5 | 0.750 | 0.500..0.750 |"));
+	assert_true(says(
+		"run/report.md",
+		"| next | 317 | 100 | 296 | 448 | 448 | 500 | 6 | 82.5 | 0.750 | 0.500..0.750 |"));
 	assert_true(says("run/report.html", "Test &lt;CPU&gt; &amp; Co"));
 	/* 100 columns, no more */
 	assert_int_equal(sh("! grep -qE '^.{101}' %s/out", tmp), 0);
@@ -94,21 +98,25 @@ static void test_good(void **state)
 
 static void test_self_contained(void **state)
 {
-	static const char *const words[] = { "http:", "https:", "src=", "url(",
-					     "@import", "<script", "<link",
-					     "xlink:href=\"#gp", "href=\"/" };
+	static const char *const words[] = { "http:",	"https:",
+					     "src=",	"url(",
+					     "@import", "<script",
+					     "<link",	"xlink:href=\"#gp",
+					     "href=\"/" };
 
 	(void)state;
 	assert_int_equal(report("-q"), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		assert_false(says("run/report.html", words[i]));
-	assert_int_equal(sh("test $(grep -c '<svg' %s/run/report.html) = 6",
-			    tmp), 0);
+	assert_int_equal(
+		sh("test $(grep -c '<svg' %s/run/report.html) = 6", tmp), 0);
 	assert_int_equal(sh("test $(ls %s/run/plots/*.svg | wc -l) = 6", tmp),
 			 0);
 	/* an id stands on the page once */
-	assert_int_equal(sh("test -z \"$(grep -o ' id=\"[^\"]*\"' %s/run/report.html | sort | uniq -d)\"",
-			    tmp), 0);
+	assert_int_equal(
+		sh("test -z \"$(grep -o ' id=\"[^\"]*\"' %s/run/report.html | sort | uniq -d)\"",
+		   tmp),
+		0);
 }
 
 static void test_no_folder(void **state)
@@ -142,8 +150,8 @@ static void test_no_env(void **state)
 	assert_int_equal(report("--check"), 0);
 	said("env.json is absent");
 	assert_true(says("out", "accel unknown"));
-	assert_int_equal(sh("cmp %s/run/summary.csv %s/run/expected.csv", tmp,
-			    tmp), 0);
+	assert_int_equal(
+		sh("cmp %s/run/summary.csv %s/run/expected.csv", tmp, tmp), 0);
 }
 
 static void test_lost(void **state)
@@ -172,7 +180,9 @@ static void test_disagree(void **state)
 	   tmp);
 	assert_int_equal(report(""), 0);
 	said("wall/baseline.seq.3: log lines 4, histogram (fault) 4, faults 5: DISAGREE");
-	assert_true(says("run/report.md", "| wall | seq | baseline | 12 | 12 | 13 | 0 | 0 | 2 of 3 |"));
+	assert_true(says(
+		"run/report.md",
+		"| wall | seq | baseline | 12 | 12 | 13 | 0 | 0 | 2 of 3 |"));
 	assert_int_equal(report("--check -q"), 2);
 }
 
@@ -185,7 +195,9 @@ static void test_lost_round(void **state)
 	assert_int_equal(report("--check"), 2);
 	said("wall/next.seq: 1 of 3 rounds are missing: 2");
 	/* rounds 1 and 3 are left: ratios 0.5 and 0.75 */
-	assert_true(says("run/summary.csv", "next,seq,wall,user,touch,8,20,5,19,21,22,23,35,4,8,9,1,73.8,"));
+	assert_true(says(
+		"run/summary.csv",
+		"next,seq,wall,user,touch,8,20,5,19,21,22,23,35,4,8,9,1,73.8,"));
 	assert_true(says("run/summary.csv", ",0.6250\n"));
 	assert_true(says("run/report.md", "baseline 3, hugetlb 3, next 2"));
 }
@@ -193,7 +205,7 @@ static void test_lost_round(void **state)
 static void test_truncated_cell(void **state)
 {
 	(void)state;
-	sh("cd %s/run/raw/wall && : >next.seq.1/user.csv && head -c 150 next.seq.2/latency_hist >x && mv x next.seq.2/latency_hist && rm next.seq.3/* && head -c 220 hugetlb.seq.1/listen.csv >x && mv x hugetlb.seq.1/listen.csv",
+	sh("cd %s/run/raw/wall && : >next.seq.1/user.csv && head -c 100 next.seq.2/latency_hist >x && mv x next.seq.2/latency_hist && rm next.seq.3/* && head -c 220 hugetlb.seq.1/listen.csv >x && mv x hugetlb.seq.1/listen.csv",
 	   tmp);
 	assert_int_equal(report("--check"), 2);
 	said("wall/next.seq.1: user.csv is empty: left out");
@@ -201,9 +213,23 @@ static void test_truncated_cell(void **state)
 	said("wall/next.seq.3: the folder is empty: left out");
 	said("wall/hugetlb.seq.1: listen.csv is truncated");
 	/* faults of two rounds of three are not the faults of the row */
-	assert_true(says("run/summary.csv", "hugetlb,seq,wall,debugfs,hugetlb_copy,3,140,140,136,136,136,136,140,,,,,,,\n"));
+	assert_true(says(
+		"run/summary.csv",
+		"hugetlb,seq,wall,debugfs,hugetlb_copy,3,140,140,136,136,136,136,140,,,,,,,\n"));
 	/* of next, only round 2's quiet pass is left */
-	assert_true(says("run/summary.csv", "next,seq,wall,user,touch,8,20,6,19,21,22,23,40,2,4,4,0,82.5,"));
+	assert_true(says(
+		"run/summary.csv",
+		"next,seq,wall,user,touch,8,20,6,19,21,22,23,40,2,4,4,0,82.5,"));
+}
+
+/* A histogram cut between two stages looks whole; the counts tell */
+static void test_lost_stage(void **state)
+{
+	(void)state;
+	sh("cd %s/run/raw/wall/next.seq.2 && sed -i '/^$/,$d' latency_hist",
+	   tmp);
+	assert_int_equal(report("--check"), 2);
+	said("wall/next.seq.2: log lines 2, histogram (fault) 0, faults 2: DISAGREE");
 }
 
 static void test_panic(void **state)
@@ -218,7 +244,8 @@ static void test_panic(void **state)
 	said("icount/next.seq: not measured; clock wall has it");
 	said("icount/hugetlb.seq.1: begins in dmesg.log");
 	said("1 begin without end");
-	assert_true(says("run/summary.csv", "hugetlb,seq,icount,user,touch,2,"));
+	assert_true(
+		says("run/summary.csv", "hugetlb,seq,icount,user,touch,2,"));
 	assert_false(says("run/summary.csv", "hugetlb,seq,icount,dmesg"));
 }
 
@@ -241,14 +268,15 @@ static void test_garbage(void **state)
 	/* nothing on a terminal but text */
 	assert_int_equal(sh("! LC_ALL=C grep -q '[[:cntrl:]]' %s/err", tmp), 0);
 	assert_int_equal(sh("iconv -f utf-8 -t utf-8 %s/run/report.html >%s/x",
-			    tmp, tmp), 0);
+			    tmp, tmp),
+			 0);
 }
 
 static void test_hostile(void **state)
 {
 	(void)state;
 	/* a FIFO, a folder in place of a file, names that are none */
-	sh("cd %s/run/raw && rm wall/next.seq.1/user.csv && mkfifo wall/next.seq.1/user.csv && rm wall/next.seq.2/stats && mkdir wall/next.seq.2/stats && mkdir moon wall/next wall/next.seq.x wall/next.seq.01 'wall/<script>.seq.1' && touch file",
+	sh("cd %s/run/raw && rm wall/next.seq.1/user.csv && mkfifo wall/next.seq.1/user.csv && rm wall/next.seq.2/stats && mkdir wall/next.seq.2/stats && mkdir moon wall/next wall/next.seq.x wall/next.seq.01 'wall/<script>.seq.1' && touch file wall/console.log && mkdir wall/job-0001",
 	   tmp);
 	sh("cd %s/run && cat >env.json <<'E'\n{\"git\":\"<script>alert(1)</script>\",\"boots\":[{\"clock\":\"wall\",\"accel\":\"tcg'; system('touch owned'); '\",\"cpu_model\":\"`touch owned`\"}]}\nE",
 	   tmp);
@@ -256,23 +284,28 @@ static void test_hostile(void **state)
 	said("user.csv cannot be read");
 	assert_true(says("err", "raw/moon is neither wall nor icount"));
 	assert_true(says("err", "is not <arm>.<workload>.<round>"));
+	assert_true(says("err", "raw/wall/next.seq.01 is not"));
+	/* the runner's own files are none of ours */
+	assert_false(says("run/report.md", "console.log"));
+	assert_false(says("run/report.md", "job-0001"));
 	assert_false(says("run/report.html", "<script"));
-	assert_int_equal(sh("test ! -e %s/owned -a ! -e %s/run/owned", tmp,
-			    tmp), 0);
+	assert_int_equal(
+		sh("test ! -e %s/owned -a ! -e %s/run/owned", tmp, tmp), 0);
 }
 
 static void test_no_gnuplot(void **state)
 {
 	(void)state;
 	assert_int_equal(report("-q"), 0);
-	assert_int_equal(sh("cd %s && PATH=/nonexistent $COWREPORT run >out 2>err",
-			    tmp), 1);
+	assert_int_equal(
+		sh("cd %s && PATH=/nonexistent $COWREPORT run >out 2>err", tmp),
+		1);
 	assert_true(says("err", "gnuplot is not installed"));
 	assert_int_equal(sh("test $(wc -l <%s/err) = 1", tmp), 0);
 	assert_true(says("run/report.html", "Pictures are missing"));
 	assert_true(says("out", "Table 1."));
-	assert_int_equal(sh("cmp %s/run/summary.csv %s/run/expected.csv", tmp,
-			    tmp), 0);
+	assert_int_equal(
+		sh("cmp %s/run/summary.csv %s/run/expected.csv", tmp, tmp), 0);
 	/* nor are those of an earlier report left there */
 	assert_int_equal(sh("test -z \"$(ls %s/run/plots)\"", tmp), 0);
 }
@@ -286,7 +319,8 @@ static void test_nothing_to_copy(void **state)
 	sh("cd %s/run && sed -i '/icount/,$d; /COW latency/d; /arm=[hn]/d; s/workload=seq/workload=reuse/' dmesg.log && sed -i 's/\"icount\"/\"none\"/' env.json",
 	   tmp);
 	assert_int_equal(report("--check"), 0);
-	assert_true(says("run/summary.csv", "baseline,reuse,wall,user,touch,12,"));
+	assert_true(
+		says("run/summary.csv", "baseline,reuse,wall,user,touch,12,"));
 	assert_false(says("run/summary.csv", "debugfs"));
 }
 
@@ -304,6 +338,7 @@ int main(void)
 		TEST(test_disagree),
 		TEST(test_lost_round),
 		TEST(test_truncated_cell),
+		TEST(test_lost_stage),
 		TEST(test_panic),
 		TEST(test_failed_data),
 		TEST(test_garbage),

@@ -5,11 +5,12 @@
 #include "test.h"
 #include "user.h"
 
-#define HEAD                                                                   \
+#define HEAD                                                                        \
 	"pattern,kind,writer,threads,round,size,count,avg_ns,min_ns,p50_ns,p90_ns," \
-	"p99_ns,p999_ns,max_ns,elapsed_ns,faults,pages_touched,pages_copied,"     \
+	"p99_ns,p999_ns,max_ns,elapsed_ns,faults,pages_touched,pages_copied,"       \
 	"pages_wasted,rss_growth_kb,verified\n"
-#define ROW "seq,small,child,1,1,65536,4,100,90,101,105,106,107,150,400,4,4,4,0,-16,1\n"
+#define ROW \
+	"seq,small,child,1,1,65536,4,100,90,101,105,106,107,150,400,4,4,4,0,-16,1\n"
 
 static int csv(const char *s, struct user_rec *r)
 {
@@ -42,10 +43,16 @@ static void test_rows(void **state)
 
 	(void)state;
 	/* 4 writes of 100 ns and 12 of 200: 2800 / 16 = 175 */
-	assert_int_equal(csv(HEAD ROW "seq,small,parent,1,1,65536,12,200,80,111,105,106,107,150,600,12,12,12,0,,\n", &r),
-			 PARSE_MALFORMED); /* p90 below p50 */
-	assert_int_equal(csv(HEAD ROW "seq,small,parent,1,1,65536,12,200,80,111,115,116,117,250,600,12,12,12,0,,\n", &r),
-			 PARSE_OK);
+	assert_int_equal(
+		csv(HEAD ROW
+		    "seq,small,parent,1,1,65536,12,200,80,111,105,106,107,150,600,12,12,12,0,,\n",
+		    &r),
+		PARSE_MALFORMED); /* p90 below p50 */
+	assert_int_equal(
+		csv(HEAD ROW
+		    "seq,small,parent,1,1,65536,12,200,80,111,115,116,117,250,600,12,12,12,0,,\n",
+		    &r),
+		PARSE_OK);
 	assert_int_equal(r.lat.count, 16);
 	assert_true(fabsl(r.lat.avg - 175) < 1e-9L);
 	assert_int_equal(r.lat.min, 80);
@@ -60,14 +67,17 @@ static void test_empty_cells(void **state)
 	struct user_rec r;
 
 	(void)state;
-	assert_int_equal(csv(HEAD "seq,small,child,1,1,65536,,,,,,,,,400,,4,,,,", &r),
-			 PARSE_OK);
+	assert_int_equal(
+		csv(HEAD "seq,small,child,1,1,65536,,,,,,,,,400,,4,,,,", &r),
+		PARSE_OK);
 	assert_true(r.lat.count == NONE);
 	assert_true(isnan(r.lat.avg));
 	assert_true(r.faults == NONE);
 	assert_int_equal(r.elapsed_ns, 400);
 	/* a sum with a hole is no sum */
-	assert_int_equal(csv(HEAD ROW "seq,small,child,1,1,65536,,,,,,,,,400,,4,,,,\n", &r),
+	assert_int_equal(csv(HEAD ROW
+			     "seq,small,child,1,1,65536,,,,,,,,,400,,4,,,,\n",
+			     &r),
 			 PARSE_OK);
 	assert_true(r.faults == NONE);
 	assert_int_equal(r.pages_touched, 8);
@@ -88,11 +98,19 @@ static void test_bad(void **state)
 	assert_int_equal(csv(HEAD "seq,small,child,1,1,65536,4,100\n", &r),
 			 PARSE_MALFORMED);
 	assert_int_equal(csv(HEAD ROW "1," ROW, &r), PARSE_MALFORMED);
-	assert_int_equal(csv(HEAD "seq,small,child,1,1,65536,four,100,90,101,105,106,107,150,400,4,4,4,0,0,1\n", &r),
-			 PARSE_MALFORMED);
-	assert_int_equal(csv(HEAD "seq,small,child,1,1,65536,4,100,900,101,105,106,107,150,400,4,4,4,0,0,1\n", &r),
-			 PARSE_MALFORMED);
-	assert_int_equal(csv("\x7f" "ELF garbage\n\n\xff\xfe", &r),
+	assert_int_equal(
+		csv(HEAD
+		    "seq,small,child,1,1,65536,four,100,90,101,105,106,107,150,400,4,4,4,0,0,1\n",
+		    &r),
+		PARSE_MALFORMED);
+	assert_int_equal(
+		csv(HEAD
+		    "seq,small,child,1,1,65536,4,100,900,101,105,106,107,150,400,4,4,4,0,0,1\n",
+		    &r),
+		PARSE_MALFORMED);
+	assert_int_equal(csv("\x7f"
+			     "ELF garbage\n\n\xff\xfe",
+			     &r),
 			 PARSE_MALFORMED);
 }
 
@@ -101,11 +119,17 @@ static void test_unverified(void **state)
 	struct user_rec r;
 
 	(void)state;
-	assert_int_equal(csv(HEAD "seq,small,child,1,1,65536,4,100,90,101,105,106,107,150,400,4,4,4,0,0,0\n", &r),
-			 PARSE_OK);
+	assert_int_equal(
+		csv(HEAD
+		    "seq,small,child,1,1,65536,4,100,90,101,105,106,107,150,400,4,4,4,0,0,0\n",
+		    &r),
+		PARSE_OK);
 	assert_int_equal(r.unverified, 1);
-	assert_int_equal(csv(HEAD "seq,small,child,1,1,65536,4,100,90,101,105,106,107,150,400,4,4,4,0,0,FAILED\r\n", &r),
-			 PARSE_OK);
+	assert_int_equal(
+		csv(HEAD
+		    "seq,small,child,1,1,65536,4,100,90,101,105,106,107,150,400,4,4,4,0,0,FAILED\r\n",
+		    &r),
+		PARSE_OK);
 	assert_int_equal(r.unverified, 1);
 }
 
@@ -115,9 +139,11 @@ static void test_columns(void **state)
 	struct user_rec r;
 
 	(void)state;
-	assert_int_equal(csv("verified,new,count,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,elapsed_ns,faults,pages_touched,pages_copied,pages_wasted\n"
-			     "yes,x,1,2.5,2,2,2,2,2,3,9,1,1,1,0\n", &r),
-			 PARSE_OK);
+	assert_int_equal(
+		csv("verified,new,count,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,elapsed_ns,faults,pages_touched,pages_copied,pages_wasted\n"
+		    "yes,x,1,2.5,2,2,2,2,2,3,9,1,1,1,0\n",
+		    &r),
+		PARSE_OK);
 	assert_true(r.lat.avg == 2.5L);
 	assert_int_equal(r.elapsed_ns, 9);
 }

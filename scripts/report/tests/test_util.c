@@ -159,7 +159,8 @@ static void expect(void (*put)(FILE *out, const char *s), const char *in,
 static void test_escape(void **state)
 {
 	(void)state;
-	expect(put_html, "<b a='x' c=\"y\">&", "&lt;b a=&#39;x&#39; c=&quot;y&quot;&gt;&amp;");
+	expect(put_html, "<b a='x' c=\"y\">&",
+	       "&lt;b a=&#39;x&#39; c=&quot;y&quot;&gt;&amp;");
 	expect(put_html, "a\033[31mb", "a&#xfffd;[31mb");
 	/* overlong, surrogate, cut off, lone continuation */
 	expect(put_html, "\xc0\xaf", "&#xfffd;&#xfffd;");
