@@ -44,6 +44,13 @@ static const char *colour(const char *arm)
 						    ARRAY_SIZE(colours) - 1];
 }
 
+static const char *dash(const char *arm)
+{
+	static const char *const dashes[] = { "1", "(9,3)", "(3,2)" };
+
+	return dashes[arm_rank(arm) % ARRAY_SIZE(dashes)];
+}
+
 /* Text that comes from files, inside of a gnuplot string in single quotes */
 static void put_quoted(FILE *out, const char *s)
 {
@@ -172,7 +179,6 @@ static bool script_hist(FILE *gp, const struct plot *p, const struct run *run)
 	const char *arm[64];
 	size_t n = 0;
 
-	put_head(gp, p, 430);
 	for (size_t i = 0, end; i < run->cell.n; i = end) {
 		const struct cell *c = &run->cell.v[i];
 
@@ -192,6 +198,7 @@ static bool script_hist(FILE *gp, const struct plot *p, const struct run *run)
 	}
 	if (!n)
 		return false;
+	put_head(gp, p, n > 4 ? 410 + 22 * (int)((n + 1) / 2) : 430);
 	fprintf(gp, "set logscale xy\nset xlabel 'time of one write'\n");
 	fprintf(gp, "unset xtics\nset xtics nomirror font ',13' ()\n");
 	fprintf(gp,
@@ -210,10 +217,7 @@ static bool script_hist(FILE *gp, const struct plot *p, const struct run *run)
 		fprintf(gp,
 			"%s$d%zu using 1:2 with lines lc rgb '%s' lw %s dt %s ",
 			i ? ", \\\n  " : "", i, colour(arm[i]),
-			i ? "2.4" : "3.6",
-			i % 3 == 0 ? "1" :
-			i % 3 == 1 ? "(9,3)" :
-				     "(3,2)");
+			i ? "2.4" : "3.6", dash(arm[i]));
 		fprintf(gp, "title ");
 		put_quoted(gp, arm[i]);
 	}
@@ -257,7 +261,7 @@ static bool script_cost(FILE *gp, const struct plot *p,
 		n > 6 ? " rotate by -30 left" : "");
 	fprintf(gp,
 		"plot $d using 1:3:7:xtic(2) with boxes lc rgb variable, \\\n"
-		"  $d using 1:3:4:5 with yerrorbars lc rgb '#333333' pt 0 lw 1.5, \\\n"
+		"  $d using 1:4:(0):($5-$4) with vectors heads size graph 0.01,90 lc rgb '#333333' lw 1.5, \\\n"
 		"  $d using 1:5:6 with labels offset 0,0.8 font ',14'\n");
 	return true;
 }
@@ -556,8 +560,8 @@ void plot_inline(const struct plot *p, size_t number, FILE *out)
 			s++;
 			continue;
 		}
-		if (attr(s, end, " id=\"")) {
-			fprintf(out, " id=\"p%zu_", number);
+		if (attr(s, end, " id=\"") || attr(s, end, " id='")) {
+			fprintf(out, " id=%cp%zu_", s[4], number);
 			s += 5;
 			continue;
 		}

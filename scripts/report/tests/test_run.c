@@ -114,7 +114,7 @@ static void test_self_contained(void **state)
 			 0);
 	/* an id stands on the page once */
 	assert_int_equal(
-		sh("test -z \"$(grep -o ' id=\"[^\"]*\"' %s/run/report.html | sort | uniq -d)\"",
+		sh("test -z \"$(grep -oE \" id=['\\\"][^'\\\"]*\" %s/run/report.html | sort | uniq -d)\"",
 		   tmp),
 		0);
 }
