@@ -458,6 +458,9 @@ static void warm_up(const struct cow *cow)
 	}
 }
 
+/* What is shared at present, for cow_forget(). */
+static struct cow present;
+
 static unsigned char old_value(size_t page)
 {
 	return page * 7 + 1;
@@ -473,6 +476,8 @@ static unsigned char new_value(size_t page)
  * @cow: the result
  * @bytes: how much, whole 2 MiB
  * @kind: of pages
+ *
+ * Only one at a time.
  */
 void cow_share(struct cow *cow, size_t bytes, enum cow_kind kind)
 {
@@ -519,6 +524,7 @@ void cow_share(struct cow *cow, size_t bytes, enum cow_kind kind)
 	close(ready[1]);
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	close(ready[0]);
+	present = *cow;
 	warm_up(cow);
 }
 
@@ -611,6 +617,16 @@ void cow_release(struct cow *cow)
 	assert_int_equal(waitpid(cow->holder, &status, 0), cow->holder);
 	assert_int_equal(status, 0);
 	assert_int_equal(munmap(cow->map, cow->map_bytes), 0);
+	present.map = NULL;
+}
+
+/**
+ * cow_forget - clean up after a test that failed before its cow_release()
+ */
+void cow_forget(void)
+{
+	if (present.map)
+		cow_release(&present);
 }
 
 /**

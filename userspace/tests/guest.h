@@ -127,6 +127,7 @@ uint64_t cow_write(const struct cow *cow, size_t first, size_t step);
 void cow_check(const struct cow *cow, size_t first, size_t step);
 uint64_t cow_smaps(const struct cow *cow, const char *key);
 void cow_release(struct cow *cow);
+void cow_forget(void);
 
 uint64_t anon_pages(void);
 void set_huge_pages(unsigned int count);
