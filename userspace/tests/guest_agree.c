@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whoever counts COW faults must come to the same number: histogram, log,
+ * statistics, getrusage, delay accounting. And the data must be right in every
+ * arm and workload. Runs in the guest, with the module loaded.
+ */
+#include "tests/guest.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/genetlink.h>
+#include <linux/taskstats.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define REGION "8M"
+#define PAGES (8UL << 20 >> 12)
+#define HUGE_PAGES (PAGES / 512)
+
+/**
+ * struct arm - a way to have pages
+ * @name: as DESIGN.md calls it
+ * @kind: for cowbench
+ * @policy: NULL: precopy stays off
+ * @window: for the policy
+ * @huge_pages: the pool's size, for two copies of the region
+ * @stage: whose samples are whole COWs
+ * @faults: how many a sequential writer takes
+ */
+struct arm {
+	const char *name;
+	const char *kind;
+	const char *policy;
+	unsigned int window;
+	unsigned int huge_pages;
+	const char *stage;
+	uint64_t faults;
+};
+
+static const struct arm arms[] = {
+	{ "baseline", "4k", NULL, 0, 0, "fault", PAGES },
+	{ "next", "4k", "next", 0, 0, "fault", PAGES / 2 },
+	{ "fixed", "4k", "fixed", 16, 0, "fault", PAGES / 16 },
+	{ "thp", "thp", NULL, 0, 0, "fault", PAGES },
+	{ "hugetlb", "hugetlb", NULL, 0, 2 * HUGE_PAGES, "hugetlb_copy",
+	  HUGE_PAGES },
+	{ "mthp64", "mthp", NULL, 0, 0, "fault", PAGES },
+	/* Only for the data. */
+	{ "fixed64", "4k", "fixed", 64, 0, "fault", PAGES / 64 },
+	{ "thp_next", "thp", "next", 0, 0, "fault", PAGES / 2 },
+	{ "thp_fixed64", "thp", "fixed", 64, 0, "fault", PAGES / 64 },
+	{ "mthp64_next", "mthp", "next", 0, 0, "fault", PAGES / 2 },
+	{ "mthp64_fixed64", "mthp", "fixed", 64, 0, "fault", PAGES / 64 },
+	{ "hugetlb_fixed64", "hugetlb", "fixed", 64, 2 * HUGE_PAGES,
+	  "hugetlb_copy", HUGE_PAGES },
+};
+
+static int restore(void **state)
+{
+	(void)state;
+	knobs_default();
+	cow_forget();
+	file_set(THP "hugepages-64kB/enabled", "never");
+	file_set(THP "hugepages-2048kB/enabled", "inherit");
+	set_huge_pages(0);
+	return 0;
+}
+
+static void set_arm(const struct arm *arm)
+{
+	const bool mthp = !strcmp(arm->kind, "mthp");
+
+	file_set(THP "enabled", "madvise");
+	file_set(THP "hugepages-64kB/enabled", mthp ? "madvise" : "never");
+	file_set(THP "hugepages-2048kB/enabled", mthp ? "never" : "inherit");
+	if (arm->huge_pages)
+		set_huge_pages(arm->huge_pages);
+	knob_set("precopy", "0");
+	if (!arm->policy)
+		return;
+	knob_set("policy", arm->policy);
+	if (arm->window)
+		knob_number("window", arm->window);
+	knob_set("precopy", "1");
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The value of nearest rank must be within 3% of @found. */
+static void expect_percentile(const uint64_t *sorted, size_t count,
+			      unsigned int per_mille, uint64_t found)
+{
+	size_t rank = (count * per_mille + 999) / 1000;
+	uint64_t exact = sorted[rank - 1];
+
+	assert_in_range(found * 100, exact * 97, exact * 103);
+}
+
+static void expect_agreement(const struct arm *arm, unsigned int threads)
+{
+	static uint64_t ns[PAGES + 16];
+	const int kmsg = kmsg_open();
+	struct stage whole, copy;
+	struct bench bench;
+	uint64_t sum = 0;
+	size_t lines, i;
+
+	set_arm(arm);
+	knob_set("reset", "1");
+	bench_run(&bench,
+		  "--size " REGION
+		  " --kind %s --threads %u --listen timing,log",
+		  arm->kind, threads);
+	assert_string_equal(bench.err, "");
+	assert_int_equal(bench.status, 0);
+	assert_int_equal(bench.nr, 1);
+	whole = stage_get(arm->stage);
+	lines = kmsg_cow(kmsg, ns, ARRAY_SIZE(ns));
+	close(kmsg);
+
+	/* The count. */
+	assert_int_equal(bench.rows[0].faults, arm->faults);
+	assert_int_equal(whole.count, arm->faults);
+	assert_int_equal(lines, arm->faults);
+	assert_int_equal(stat_get("faults"), arm->faults);
+	assert_int_equal(stat_get("copied"), PAGES);
+	assert_int_equal(bench.rows[0].touched, PAGES);
+	assert_int_equal(bench.rows[0].copied, PAGES);
+	copy = stage_get("copy");
+	assert_int_equal(copy.count, arm->huge_pages ? 0 : PAGES);
+	assert_int_equal(stage_get("hugetlb_copy").count,
+			 arm->huge_pages ? HUGE_PAGES : 0);
+	assert_int_equal(stage_get("fault").count,
+			 arm->huge_pages ? 0 : arm->faults);
+	assert_int_equal(stage_get("pmd_split").count,
+			 strcmp(arm->kind, "thp") ? 0 : HUGE_PAGES);
+	/* Windows are counted for all processes, so also while forking. */
+	if (arm->policy)
+		assert_in_range(stat_get("neighbours"), PAGES - arm->faults,
+				PAGES - arm->faults + 64);
+	else
+		assert_int_equal(stat_get("neighbours"), 0);
+
+	/* The time. */
+	qsort(ns, lines, sizeof(*ns), by_value);
+	for (i = 0; i < lines; i++)
+		sum += ns[i];
+	assert_in_range(whole.avg + 1, sum / lines, sum / lines + 2);
+	assert_int_equal(whole.min, ns[0]);
+	assert_int_equal(whole.max, ns[lines - 1]);
+	expect_percentile(ns, lines, 500, whole.p50);
+	expect_percentile(ns, lines, 900, whole.p90);
+	expect_percentile(ns, lines, 990, whole.p99);
+	expect_percentile(ns, lines, 999, whole.p999);
+	/* A fault's copies are part of it. */
+	if (copy.count)
+		assert_true(copy.avg * copy.count <= sum);
+}
+
+static void test_agreement(void **state)
+{
+	expect_agreement(*state, 1);
+}
+
+static void test_agreement_threads(void **state)
+{
+	expect_agreement(*state, 2);
+}
+
+/* Generic netlink, as far as taskstats needs it. */
+struct message {
+	struct nlmsghdr head;
+	struct genlmsghdr genl;
+	char attributes[2048];
+};
+
+static struct message message;
+
+static const struct nlattr *find_attribute(const char *at, const char *end,
+					   unsigned int type)
+{
+	while (at + NLA_HDRLEN <= end) {
+		const struct nlattr *attribute = (const void *)at;
+
+		assert_true(attribute->nla_len >= NLA_HDRLEN);
+		assert_true(at + attribute->nla_len <= end);
+		if ((attribute->nla_type & NLA_TYPE_MASK) == type)
+			return attribute;
+		at += NLA_ALIGN(attribute->nla_len);
+	}
+	fail_msg("no attribute %u", type);
+	return NULL;
+}
+
+static const char *payload(const struct nlattr *attribute)
+{
+	return (const char *)attribute + NLA_HDRLEN;
+}
+
+/* Send a command with one attribute; the answer is in @message. */
+static const char *ask(int sock, uint16_t family, uint8_t command,
+		       uint16_t type, const void *data, size_t len)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	struct nlattr *attribute = (void *)message.attributes;
+	ssize_t n;
+
+	memset(&message, 0, sizeof(message));
+	attribute->nla_type = type;
+	attribute->nla_len = NLA_HDRLEN + len;
+	memcpy(message.attributes + NLA_HDRLEN, data, len);
+	message.head.nlmsg_len =
+		NLMSG_LENGTH(GENL_HDRLEN) + NLA_ALIGN(attribute->nla_len);
+	message.head.nlmsg_type = family;
+	message.head.nlmsg_flags = NLM_F_REQUEST;
+	message.genl.cmd = command;
+	message.genl.version = 1;
+	assert_int_equal(sendto(sock, &message, message.head.nlmsg_len, 0,
+				(void *)&kernel, sizeof(kernel)),
+			 message.head.nlmsg_len);
+	n = recv(sock, &message, sizeof(message), 0);
+	assert_true(n > 0);
+	assert_true(NLMSG_OK(&message.head, n));
+	if (message.head.nlmsg_type == NLMSG_ERROR)
+		fail_msg(
+			"netlink: %s",
+			strerror(-((struct nlmsgerr *)NLMSG_DATA(&message.head))
+					  ->error));
+	return (const char *)&message + message.head.nlmsg_len;
+}
+
+/* How many COW faults the kernel's delay accounting has seen in this task. */
+static uint64_t wpcopy_count(int sock, uint16_t family)
+{
+	const uint32_t pid = gettid();
+	const struct nlattr *attribute;
+	struct taskstats stats;
+	const char *end;
+
+	end = ask(sock, family, TASKSTATS_CMD_GET, TASKSTATS_CMD_ATTR_PID, &pid,
+		  sizeof(pid));
+	attribute = find_attribute(message.attributes, end,
+				   TASKSTATS_TYPE_AGGR_PID);
+	end = (const char *)attribute + attribute->nla_len;
+	attribute =
+		find_attribute(payload(attribute), end, TASKSTATS_TYPE_STATS);
+	memset(&stats, 0, sizeof(stats));
+	memcpy(&stats, payload(attribute), sizeof(stats));
+	assert_true(stats.version >= 13);
+	return stats.wpcopy_count;
+}
+
+static void expect_delays(int sock, uint16_t family, const struct arm *arm,
+			  enum cow_kind kind)
+{
+	uint64_t before, faults, delays;
+	struct cow cow;
+
+	set_arm(arm);
+	knob_set("precopy", "0");
+	cow_share(&cow, PAGES * PAGE_BYTES, kind);
+	if (arm->policy)
+		knob_set("precopy", "1");
+	knob_number("pid", getpid());
+	knob_set("timing", "1");
+	knob_set("reset", "1");
+	before = wpcopy_count(sock, family);
+	faults = cow_write(&cow, 0, 1);
+	delays = wpcopy_count(sock, family) - before;
+	assert_int_equal(faults, arm->faults);
+	assert_int_equal(delays, arm->faults);
+	assert_int_equal(stage_get(arm->stage).count, arm->faults);
+	knob_set("timing", "0");
+	knob_set("precopy", "0");
+	cow_check(&cow, 0, 1);
+	cow_release(&cow);
+}
+
+static void test_delay_accounting(void **state)
+{
+	static const char name[] = TASKSTATS_GENL_NAME;
+	const struct nlattr *attribute;
+	struct sockaddr_nl own = { .nl_family = AF_NETLINK };
+	uint16_t family;
+	const char *end;
+	int sock;
+
+	(void)state;
+	sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+	assert_true(sock >= 0);
+	assert_int_equal(bind(sock, (void *)&own, sizeof(own)), 0);
+	end = ask(sock, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME,
+		  name, sizeof(name));
+	attribute =
+		find_attribute(message.attributes, end, CTRL_ATTR_FAMILY_ID);
+	memcpy(&family, payload(attribute), sizeof(family));
+
+	expect_delays(sock, family, &arms[0], COW_4K);
+	expect_delays(sock, family, &arms[1], COW_4K);
+	expect_delays(sock, family, &arms[2], COW_4K);
+	expect_delays(sock, family, &arms[3], COW_THP);
+	expect_delays(sock, family, &arms[4], COW_HUGETLB);
+	close(sock);
+}
+
+static const char *const workloads[] = {
+	"seq",
+	"rev",
+	"rand",
+	"sparse2",
+	"sparse8",
+	"sparse64",
+	"zipf --writes 4096",
+	"paced --pace-iters 100",
+	"reuse",
+	"seq --threads 2",
+};
+
+static void expect_right(const struct arm *arm, const char *workload,
+			 const char *writer)
+{
+	struct bench bench;
+
+	bench_run(&bench, "--size 4M --kind %s --writer %s --pattern %s",
+		  arm->kind, writer, workload);
+	if (bench.status || bench.err[0])
+		fail_msg("%s %s, written by %s: %s", arm->name, workload,
+			 writer, bench.err);
+	assert_int_equal(bench.nr, strcmp(writer, "both") ? 1 : 2);
+	assert_int_equal(bench.rows[0].touched > 0, 1);
+}
+
+/* cowbench itself compares every byte of both processes. */
+static void test_data(void **state)
+{
+	const struct arm *arm = *state;
+	size_t i;
+
+	set_arm(arm);
+	for (i = 0; i < ARRAY_SIZE(workloads); i++) {
+		expect_right(arm, workloads[i], "parent");
+		if (!strcmp(workloads[i], "reuse"))
+			continue;
+		expect_right(arm, workloads[i], "child");
+		expect_right(arm, workloads[i], "both");
+	}
+}
+
+/* A check that sees nothing proves nothing. */
+static void test_data_corrupt(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_run(&bench, "--size 4M --corrupt");
+	assert_int_equal(bench.status, 1);
+	assert_non_null(strstr(bench.err, "wrong byte"));
+}
+
+#define ARM_TEST(function, index, name)                         \
+	{                                                       \
+#function "_" name, function, restore, restore, \
+			(void *)&arms[index]                    \
+	}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		ARM_TEST(test_agreement, 0, "baseline"),
+		ARM_TEST(test_agreement, 1, "next"),
+		ARM_TEST(test_agreement, 2, "fixed"),
+		ARM_TEST(test_agreement, 3, "thp"),
+		ARM_TEST(test_agreement, 4, "hugetlb"),
+		ARM_TEST(test_agreement, 5, "mthp64"),
+		ARM_TEST(test_agreement_threads, 0, "baseline"),
+		ARM_TEST(test_agreement_threads, 1, "next"),
+		ARM_TEST(test_agreement_threads, 2, "fixed"),
+		cmocka_unit_test_setup_teardown(test_delay_accounting, restore,
+						restore),
+		cmocka_unit_test(test_data_corrupt),
+		ARM_TEST(test_data, 0, "baseline"),
+		ARM_TEST(test_data, 1, "next"),
+		ARM_TEST(test_data, 6, "fixed64"),
+		ARM_TEST(test_data, 3, "thp"),
+		ARM_TEST(test_data, 7, "thp_next"),
+		ARM_TEST(test_data, 8, "thp_fixed64"),
+		ARM_TEST(test_data, 5, "mthp64"),
+		ARM_TEST(test_data, 9, "mthp64_next"),
+		ARM_TEST(test_data, 10, "mthp64_fixed64"),
+		ARM_TEST(test_data, 4, "hugetlb"),
+		ARM_TEST(test_data, 11, "hugetlb_fixed64"),
+	};
+
+	/* A task has delay accounting if it was on when it was made. */
+	if (argc == 1) {
+		pid_t pid;
+		int status;
+
+		if (file_write("/proc/sys/kernel/task_delayacct", "1", 1))
+			return 1;
+		pid = fork();
+		if (!pid) {
+			execl("/proc/self/exe", argv[0], "again", NULL);
+			_exit(127);
+		}
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+			return 1;
+		return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	}
+	return cmocka_run_group_tests_name("guest_agree", tests, NULL, NULL);
+}
