@@ -69,23 +69,13 @@ static void test_good_values(void **state)
 		const char *value;
 		const char *shown;
 	} good[] = {
-		{ "precopy", "1", "1" },
-		{ "precopy", "0\n", "0" },
-		{ "timing", "1\n", "1" },
-		{ "timing", "0", "0" },
-		{ "log", "1", "1" },
-		{ "log", "0", "0" },
-		{ "window", "1", "1" },
-		{ "window", "64\n", "64" },
-		{ "window", "0x20", "32" },
-		{ "window", "7", "7" },
-		{ "pid", "1", "1" },
-		{ "pid", "4194304", "4194304" },
-		{ "pid", "0", "0" },
-		{ "reset", "1", "0" },
-		{ "policy", "fixed", "next [fixed]" },
-		{ "policy", "next", "[next] fixed" },
-		{ "policy", "fixed\n", "next [fixed]" },
+		{ "precopy", "1", "1" },    { "precopy", "0\n", "0" },
+		{ "timing", "1\n", "1" },   { "timing", "0", "0" },
+		{ "log", "1", "1" },	    { "log", "0", "0" },
+		{ "window", "1", "1" },	    { "window", "64\n", "64" },
+		{ "window", "0x20", "32" }, { "window", "7", "7" },
+		{ "pid", "1", "1" },	    { "pid", "4194304", "4194304" },
+		{ "pid", "0", "0" },	    { "reset", "1", "0" },
 	};
 	size_t i;
 
@@ -94,6 +84,33 @@ static void test_good_values(void **state)
 		knob_set(good[i].name, good[i].value);
 		assert_string_equal(knob_get(good[i].name), good[i].shown);
 	}
+}
+
+/* All names are there, and only the chosen one is in brackets. */
+static void expect_policy(const char *name)
+{
+	static const char *const names[] = { "next", "fixed" };
+	const char *shown = knob_get("policy");
+	char bracket[32];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		assert_non_null(strstr(shown, names[i]));
+	snprintf(bracket, sizeof(bracket), "[%s]", name);
+	assert_non_null(strstr(shown, bracket));
+	assert_ptr_equal(strchr(shown, '['), strrchr(shown, '['));
+	assert_ptr_equal(strchr(shown, ']'), strrchr(shown, ']'));
+}
+
+static void test_policy(void **state)
+{
+	(void)state;
+	knob_set("policy", "fixed");
+	expect_policy("fixed");
+	knob_set("policy", "next\n");
+	expect_policy("next");
+	knob_set("policy", " fixed ");
+	expect_policy("fixed");
 }
 
 static void expect_refused(const char *name, const struct value *value)
@@ -759,27 +776,17 @@ static void test_memory_comes_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_files),
-		TEST(test_good_values),
-		BAD_VALUES(0, "precopy"),
-		BAD_VALUES(1, "timing"),
-		BAD_VALUES(2, "log"),
-		BAD_VALUES(3, "window"),
-		BAD_VALUES(4, "pid"),
-		BAD_VALUES(5, "reset"),
-		BAD_VALUES(6, "policy"),
-		TEST(test_read_only),
-		TEST(test_reset),
-		TEST(test_off_is_off),
-		TEST(test_trace),
-		TEST(test_trace_precopy),
-		TEST(test_trace_hugetlb),
-		TEST(test_trace_thp),
-		TEST(test_pid_filter),
-		TEST(test_next),
-		TEST(test_fixed),
-		TEST(test_wasted),
-		TEST(test_memory_comes_back),
+		TEST(test_files),	  TEST(test_good_values),
+		TEST(test_policy),	  BAD_VALUES(0, "precopy"),
+		BAD_VALUES(1, "timing"),  BAD_VALUES(2, "log"),
+		BAD_VALUES(3, "window"),  BAD_VALUES(4, "pid"),
+		BAD_VALUES(5, "reset"),	  BAD_VALUES(6, "policy"),
+		TEST(test_read_only),	  TEST(test_reset),
+		TEST(test_off_is_off),	  TEST(test_trace),
+		TEST(test_trace_precopy), TEST(test_trace_hugetlb),
+		TEST(test_trace_thp),	  TEST(test_pid_filter),
+		TEST(test_next),	  TEST(test_fixed),
+		TEST(test_wasted),	  TEST(test_memory_comes_back),
 	};
 
 	return cmocka_run_group_tests_name("guest_contract", tests, NULL, NULL);
