@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 
+all_arms := baseline thp mthp64 hugetlb next fixed adaptive
+all_workloads := seq rev rand sparse2 sparse8 sparse64 zipf reuse threads paced
 ARMS ?= baseline thp hugetlb next
 WORKLOADS ?= seq
 ROUNDS ?= 5
@@ -34,10 +36,15 @@ test: deps
 check: deps programs
 	@scripts/check
 
+# Every arm on every workload.
 bench:
-	@scripts/run --check
-	@$(MAKE) guest
-	@scripts/bench
+	@$(MAKE) run ARMS="$(all_arms)" WORKLOADS="$(all_workloads)"
+
+# What the patches cost where they are not used, and what listening costs.
+overhead:
+	@$(MAKE) guest FLAVOUR=lab
+	@$(MAKE) guest FLAVOUR=stock
+	@scripts/overhead
 
 shell: guest
 	@$(host)/cowguest --shell --kernel $(build)/$(FLAVOUR)/linux/arch/x86/boot/bzImage \
@@ -84,5 +91,5 @@ clean:
 help:
 	@cat scripts/help.txt
 
-.PHONY: run test check bench shell report deps kernel module userspace programs guest clean help
+.PHONY: run test check bench overhead shell report deps kernel module userspace programs guest clean help
 .DEFAULT_GOAL := help

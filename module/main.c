@@ -32,6 +32,7 @@ static struct cow_hist hists[NR_STAGES] = {
 static DEFINE_MUTEX(knob_lock);
 
 static bool precopy;
+static bool capped;
 static bool timing;
 static bool log;
 static pid_t only_tgid;
@@ -68,7 +69,7 @@ static void probe_split(void *data, unsigned long address, unsigned int pages,
 static void probe_hugetlb(void *data, unsigned long address,
 			  unsigned int pages, u64 ns)
 {
-	if (!wanted())
+	if (!wanted() || !(READ_ONCE(timing) || READ_ONCE(log)))
 		return;
 	cow_stats_fault(pages);
 	sample(HUGETLB_COPY, ns, true);
@@ -77,7 +78,9 @@ static void probe_hugetlb(void *data, unsigned long address,
 static void probe_fault(void *data, unsigned long address, unsigned int pages,
 			u64 ns)
 {
-	if (!wanted())
+	if (READ_ONCE(capped))
+		cow_policy_learn(pages, ns);
+	if (!wanted() || !(READ_ONCE(timing) || READ_ONCE(log)))
 		return;
 	cow_stats_fault(pages);
 	sample(FAULT, ns, true);
@@ -131,16 +134,18 @@ out:
 	return ret;
 }
 
-static int set_listeners(bool new_timing, bool new_log)
+/* Set the probes, then the switches that they serve; or neither. */
+static int set_listeners(bool new_timing, bool new_log, bool new_capped)
 {
-	int ret = set_probes(new_timing, new_timing || new_log);
+	int ret = set_probes(new_timing, new_timing || new_log || new_capped);
 
 	if (ret) {
-		set_probes(timing, timing || log);
+		set_probes(timing, timing || log || capped);
 		return ret;
 	}
 	WRITE_ONCE(timing, new_timing);
 	WRITE_ONCE(log, new_log);
+	WRITE_ONCE(capped, new_capped);
 	return 0;
 }
 
@@ -169,9 +174,29 @@ static u64 get_window(void)
 	return cow_policy_get_window();
 }
 
+static int set_large(u64 val)
+{
+	cow_policy_set_large(val);
+	return 0;
+}
+
+static u64 get_large(void)
+{
+	return cow_policy_get_large();
+}
+
+static int set_cap(u64 val)
+{
+	int ret = set_listeners(timing, log, val);
+
+	if (!ret)
+		cow_policy_set_cap(val);
+	return ret;
+}
+
 static int set_timing(u64 val)
 {
-	return set_listeners(val, log);
+	return set_listeners(val, log, capped);
 }
 
 static u64 get_timing(void)
@@ -181,7 +206,7 @@ static u64 get_timing(void)
 
 static int set_log(u64 val)
 {
-	return set_listeners(timing, val);
+	return set_listeners(timing, val, capped);
 }
 
 static u64 get_log(void)
@@ -211,7 +236,7 @@ static int set_reset(u64 val)
 	for (i = 0; i < NR_STAGES; i++)
 		cow_hist_reset(&hists[i]);
 	cow_stats_reset();
-	return set_probes(timing, timing || log);
+	return set_probes(timing, timing || log || capped);
 }
 
 static u64 get_reset(void)
@@ -231,6 +256,8 @@ struct knob {
 static const struct knob knobs[] = {
 	{ "precopy",	0, 1,			get_precopy,	set_precopy },
 	{ "window",	1, COW_WINDOW_MAX,	get_window,	set_window },
+	{ "large_folio", 0, 1,			get_large,	set_large },
+	{ "latency_cap_ns", 0, U64_MAX,		cow_policy_get_cap, set_cap },
 	{ "timing",	0, 1,			get_timing,	set_timing },
 	{ "log",	0, 1,			get_log,	set_log },
 	{ "pid",	0, PID_MAX_LIMIT,	get_only_tgid,	set_only_tgid },

@@ -4,16 +4,42 @@
  *
  * next		the faulting page and the one behind it
  * fixed	the aligned window of `window` pages around the faulting page
+ * adaptive	as many as the writer has shown to want, up to `window`
  *
- * Each remembers the last window in the VMA's hint. The next fault in the same
- * page table looks at it: a neighbour was mapped clean, so its dirty bit says
- * whether it has been written since (hit) or not (wasted). A window that is not
- * looked at again (another page table, another thread's window in between, a
- * window of which only some pages were served, the end of the process) is
- * counted as neither.
+ * The adaptive policy follows streams: runs of faults of which each lands where
+ * the last one's window ended, upward or downward.
+ *
+ * A fault that continues no stream is served alone and remembered as a stream
+ * of one page, so a random or a sparse writer never gets a window, and pays for
+ * the look at one word. A fault next to it, on either side, starts a stream of
+ * two pages in that direction. Each further fault that lands exactly where the
+ * window ended doubles it, up to `window` pages, if all neighbours of the last
+ * window have been written meanwhile: they were mapped clean, so the hardware's
+ * dirty bit tells. If fewer have, but at least half, the size stays; if less
+ * than half, the stream starts again with one page. Where the last window lies
+ * in another page table, whose lock the fault does not hold, the size stays.
+ *
+ * A window ends at a multiple of its size, so that the windows of a stream are
+ * aligned and fit large folios, wherever the stream began.
+ *
+ * Constants: a stream opens with two pages, as little as can be learned from,
+ * because in a trial windows that were opened blindly cost a sparse writer 5%
+ * and one neighbour's copy costs about what it saves if it is written every
+ * third time. It doubles, as readahead does, so that the ramp to 32 pages
+ * copies but 62 pages. Half the neighbours unwritten is about where a window
+ * of any size costs more than it saves.
+ *
+ * State: one word in the VMA, which holds two streams, the last used one first,
+ * so that two writers in one VMA do not evict each other. Concurrent faults
+ * race on it, fork() copies it, split, merge and mremap() leave it stale. All
+ * that a wrong word can do is a window of the wrong size: no address in it is
+ * used that the fault's own VMA and page table do not hold.
  */
 #include <linux/cow_policy.h>
+#include <linux/bitops.h>
+#include <linux/log2.h>
 #include <linux/math.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pgtable.h>
@@ -29,6 +55,7 @@ struct cow_stats {
 	u64 windows;
 	u64 left;
 	u64 neighbours;
+	u64 reused;
 	u64 hit;
 	u64 wasted;
 	u64 skipped[NR_COW_SKIPS];
@@ -41,7 +68,7 @@ static const char * const skip_names[NR_COW_SKIPS] = {
 	[COW_SKIP_MEMORY]	= "memory",
 	[COW_SKIP_NOT_PRESENT]	= "not_present",
 	[COW_SKIP_WRITABLE]	= "writable",
-	[COW_SKIP_EXCLUSIVE]	= "exclusive",
+	[COW_SKIP_SHARED]	= "shared",
 	[COW_SKIP_SPECIAL]	= "special",
 	[COW_SKIP_FILE]		= "file",
 	[COW_SKIP_KSM]		= "ksm",
@@ -53,72 +80,219 @@ static const char * const skip_names[NR_COW_SKIPS] = {
 };
 
 /*
- * A hint is the page number of the window's start, the window's pages less one
- * and the faulting page's place in it. 0: no window.
+ * A stream, in half a word: the low bits of the number of the page where its
+ * next fault is expected, the pages of its last window less one, its direction,
+ * and whether the whole window was copied. Half a word of 0 is no stream. What
+ * the low bits cannot tell apart is 32 GiB away, in another page table.
  */
-#define HINT_BITS	6
-#define HINT_MASK	(BIT(HINT_BITS) - 1)
+#define NEXT_BITS	23
+#define NEXT_MASK	(BIT(NEXT_BITS) - 1)
+#define PAGES_SHIFT	NEXT_BITS
+#define PAGES_MASK	(COW_WINDOW_MAX - 1)
+#define STREAM_DOWN	BIT(29)
+#define STREAM_FULL	BIT(30)
+#define STREAM_VALID	BIT(31)
 
-static long hint_of(const struct cow_window *window, unsigned long addr)
+static u32 stream_of(unsigned long next, unsigned int pages, bool down)
 {
-	unsigned long pages = (window->end - window->start) >> PAGE_SHIFT;
-	unsigned long place = (addr - window->start) >> PAGE_SHIFT;
+	return (next & NEXT_MASK) | (pages - 1) << PAGES_SHIFT |
+	       (down ? STREAM_DOWN : 0) | STREAM_VALID;
+}
 
-	return (window->start >> PAGE_SHIFT) << (2 * HINT_BITS) |
-	       (pages - 1) << HINT_BITS | place;
+static unsigned int stream_pages(u32 stream)
+{
+	return (stream >> PAGES_SHIFT & PAGES_MASK) + 1;
+}
+
+static u64 streams_read(struct vm_area_struct *vma)
+{
+	return atomic_long_read(&vma->cow_hint);
+}
+
+static void streams_write(struct vm_area_struct *vma, u32 first, u32 second)
+{
+	atomic_long_set(&vma->cow_hint, (u64)second << 32 | first);
 }
 
 /*
- * Look at the last window's neighbours and forget it. The page-table lock is
- * held. The hint may be stale in any way: use no address that this fault's VMA
- * and page table do not hold.
+ * How many neighbours of a stream's last window have been written? The fault
+ * has come where the window ended, or, of the policies without streams, from
+ * anywhere. The page-table lock is held. Returns the neighbours that could be
+ * looked at; there are none if the window is in another page table.
  */
-static void judge_last_window(struct vm_fault *vmf)
+static unsigned int stream_written(struct vm_fault *vmf, u32 stream,
+				   unsigned int *written)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	unsigned long hint = atomic_long_xchg(&vma->cow_hint, 0);
-	unsigned long start, pages, place, table, i;
+	unsigned long page = vmf->address >> PAGE_SHIFT;
+	unsigned long table = round_down(page, PTRS_PER_PTE);
+	unsigned int pages = stream_pages(stream);
+	unsigned long first, last, next;
 	pte_t *pte;
 
-	if (!hint)
-		return;
-	place = hint & HINT_MASK;
-	pages = (hint >> HINT_BITS & HINT_MASK) + 1;
-	start = hint >> (2 * HINT_BITS) << PAGE_SHIFT;
-	table = vmf->address & PMD_MASK;
-	if (start < max(table, vma->vm_start) ||
-	    start + pages * PAGE_SIZE > min(table + PMD_SIZE, vma->vm_end))
-		return;
+	*written = 0;
+	/* The address with these low bits that is nearest to the fault. */
+	next = page + sign_extend64(stream - page, NEXT_BITS - 1);
+	if (stream & STREAM_DOWN) {
+		first = next + 1;
+		last = next + pages - 1;
+	} else {
+		first = next - pages + 1;
+		last = next - 1;
+	}
+	if (pages == 1 ||
+	    first < max(table, vma->vm_start >> PAGE_SHIFT) ||
+	    last >= min(table + PTRS_PER_PTE, vma->vm_end >> PAGE_SHIFT))
+		return 0;
 
-	pte = vmf->pte + pte_index(start) - pte_index(vmf->address);
-	for (i = 0; i < pages; i++, pte++) {
+	/* The window's own fault was at the end that is left out. */
+	for (pte = vmf->pte + (long)(first - page); first <= last;
+	     first++, pte++) {
 		pte_t ptent = ptep_get(pte);
 
-		if (i == place || !pte_present(ptent) || !pte_write(ptent))
-			continue;
-		if (pte_dirty(ptent))
-			this_cpu_inc(stats->hit);
-		else
-			this_cpu_inc(stats->wasted);
+		*written += pte_present(ptent) && pte_dirty(ptent);
 	}
+
+	if (stream & STREAM_FULL) {
+		this_cpu_add(stats->hit, *written);
+		this_cpu_add(stats->wasted, pages - 1 - *written);
+	}
+	return pages - 1;
 }
 
 static unsigned int window_pages = DEFAULT_WINDOW;
+static bool large_folio = true;
+
+/*
+ * The cap on a fault's service, and the running estimate of what a page of a
+ * window costs, its share of the fault's own cost included. Both in ns.
+ */
+static u64 latency_cap;
+static u32 page_cost;
+
+/* The most pages a window may have now: the ceiling, and what the cap allows. */
+static unsigned int window_limit(void)
+{
+	unsigned int limit = READ_ONCE(window_pages);
+	u64 cap = READ_ONCE(latency_cap);
+	u32 cost = READ_ONCE(page_cost);
+
+	if (!cap)
+		return limit;
+	if (!cost)
+		return 1;
+	return clamp_t(u64, div_u64(cap, cost), 1, limit);
+}
+
+/*
+ * For the policies without streams: look at the last window, and remember this
+ * one, where the fault is at one end of it.
+ */
+static void remember(struct vm_fault *vmf, const struct cow_window *window)
+{
+	u32 last = streams_read(vmf->vma);
+	unsigned long page = vmf->address >> PAGE_SHIFT;
+	unsigned long start = window->start >> PAGE_SHIFT;
+	unsigned long end = window->end >> PAGE_SHIFT;
+	unsigned int written;
+
+	if (last & STREAM_FULL)
+		stream_written(vmf, last, &written);
+	if (page == start)
+		streams_write(vmf->vma, stream_of(end, end - start, false), 0);
+	else if (page == end - 1)
+		streams_write(vmf->vma, stream_of(start - 1, end - start, true), 0);
+	else
+		streams_write(vmf->vma, 0, 0);
+}
 
 static bool next_window(struct vm_fault *vmf, struct cow_window *window)
 {
 	window->start = vmf->address & PAGE_MASK;
 	window->end = window->start + 2 * PAGE_SIZE;
+	remember(vmf, window);
 	return true;
 }
 
 static bool fixed_window(struct vm_fault *vmf, struct cow_window *window)
 {
-	unsigned long pages = READ_ONCE(window_pages);
+	unsigned long pages = window_limit();
 	unsigned long first = rounddown(vmf->address >> PAGE_SHIFT, pages);
 
 	window->start = first << PAGE_SHIFT;
 	window->end = (first + pages) << PAGE_SHIFT;
+	window->large = READ_ONCE(large_folio);
+	if (pages == 1)
+		return false;
+	remember(vmf, window);
+	return true;
+}
+
+/* Does a fault on @page continue the stream? If it may do so either way, which? */
+static bool stream_goes_on(u32 *stream, unsigned long page)
+{
+	u32 ahead = (page - *stream) & NEXT_MASK;
+
+	if (!ahead)
+		return *stream & STREAM_VALID;
+	/* One page, remembered as upward: the page below it is 2 below next. */
+	if (ahead == (-2UL & NEXT_MASK) && stream_pages(*stream) == 1 &&
+	    (*stream & STREAM_VALID)) {
+		*stream |= STREAM_DOWN;
+		return true;
+	}
+	return false;
+}
+
+static bool adaptive_window(struct vm_fault *vmf, struct cow_window *window)
+{
+	unsigned long page = vmf->address >> PAGE_SHIFT;
+	u64 streams = streams_read(vmf->vma);
+	unsigned int pages, limit, seen, written;
+	u32 stream = streams, other = streams >> 32;
+	bool down;
+
+	if (!stream_goes_on(&stream, page)) {
+		swap(stream, other);
+		if (!stream_goes_on(&stream, page)) {
+			/* A new stream; of the two the older one goes. */
+			streams_write(vmf->vma, stream_of(page + 1, 1, false),
+				      other);
+			return false;
+		}
+	}
+
+	seen = stream_written(vmf, stream, &written);
+	pages = roundup_pow_of_two(stream_pages(stream));
+	if (written == seen)
+		pages *= (seen || pages == 1) ? 2 : 1;
+	else if (2 * written < seen)
+		pages = 1;
+	limit = rounddown_pow_of_two(window_limit());
+	pages = min(pages, limit);
+
+	down = stream & STREAM_DOWN;
+	if (down) {
+		unsigned long table = round_down(page, PTRS_PER_PTE);
+		unsigned long start = round_up(page + 1 - pages, pages);
+
+		start = max3(start, table, vmf->vma->vm_start >> PAGE_SHIFT);
+		pages = page + 1 - start;
+		window->start = start << PAGE_SHIFT;
+		window->end = (page + 1) << PAGE_SHIFT;
+		stream = stream_of(start - 1, pages, true);
+	} else {
+		unsigned long end = round_down(page + pages, pages);
+
+		end = min3(end, round_down(page, PTRS_PER_PTE) + PTRS_PER_PTE,
+			   vmf->vma->vm_end >> PAGE_SHIFT);
+		pages = end - page;
+		window->start = page << PAGE_SHIFT;
+		window->end = end << PAGE_SHIFT;
+		stream = stream_of(end, pages, false);
+	}
+	window->large = READ_ONCE(large_folio);
+	streams_write(vmf->vma, stream, other);
 	return pages > 1;
 }
 
@@ -128,24 +302,26 @@ static const struct {
 } policies[] = {
 	{ "next",	next_window },
 	{ "fixed",	fixed_window },
+	{ "adaptive",	adaptive_window },
 };
 
 static unsigned int chosen;
 
 static bool policy_window(struct vm_fault *vmf, struct cow_window *window)
 {
-	judge_last_window(vmf);
 	return policies[READ_ONCE(chosen)].window(vmf, window);
 }
 
 static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 {
 	const struct cow_window *window = &result->window;
-	unsigned int pages, i;
+	unsigned int i;
 
 	for (i = 0; i < NR_COW_SKIPS; i++)
 		if (result->skipped[i])
 			this_cpu_add(stats->skipped[i], result->skipped[i]);
+	if (result->reused)
+		this_cpu_add(stats->reused, result->reused);
 	if (!result->copied) {
 		this_cpu_inc(stats->left);
 		return;
@@ -153,10 +329,14 @@ static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 	this_cpu_inc(stats->windows);
 	this_cpu_add(stats->neighbours, result->copied - 1);
 
-	pages = (window->end - window->start) >> PAGE_SHIFT;
-	if (result->copied == pages)
-		atomic_long_set(&vmf->vma->cow_hint,
-				hint_of(window, vmf->address & PAGE_MASK));
+	/* What was served in part says nothing about what was written. */
+	if (result->copied << PAGE_SHIFT == window->end - window->start) {
+		u64 streams = streams_read(vmf->vma);
+
+		if (streams & STREAM_VALID)
+			streams_write(vmf->vma, (u32)streams | STREAM_FULL,
+				      streams >> 32);
+	}
 }
 
 static const struct cow_policy cowlab_policy = {
@@ -239,6 +419,65 @@ unsigned int cow_policy_get_window(void)
 }
 
 /**
+ * cow_policy_set_large - let windows be copied into large folios, or not
+ * @on: whether to
+ */
+void cow_policy_set_large(bool on)
+{
+	WRITE_ONCE(large_folio, on);
+}
+
+/**
+ * cow_policy_get_large - whether windows may be copied into large folios
+ */
+bool cow_policy_get_large(void)
+{
+	return READ_ONCE(large_folio);
+}
+
+/**
+ * cow_policy_set_cap - plan no window whose service takes longer
+ * @ns: the cap, 0 for none; the estimate of a page's cost starts anew
+ */
+void cow_policy_set_cap(u64 ns)
+{
+	WRITE_ONCE(page_cost, 0);
+	WRITE_ONCE(latency_cap, ns);
+}
+
+/**
+ * cow_policy_get_cap - the cap, in ns
+ */
+u64 cow_policy_get_cap(void)
+{
+	return READ_ONCE(latency_cap);
+}
+
+/**
+ * cow_policy_learn - what a fault cost, for the cap
+ * @pages: the pages that it copied
+ * @ns: the time that it took
+ *
+ * A moving average over about eight faults. It may rise eightfold at a time at
+ * most, so that a fault during which the CPU did something else does not stop
+ * all windows. Concurrent faults may lose each other's samples.
+ */
+void cow_policy_learn(unsigned int pages, u64 ns)
+{
+	u32 old = READ_ONCE(page_cost);
+	u64 cost;
+
+	if (!pages)
+		return;
+	cost = min_t(u64, div_u64(ns, pages), U32_MAX / 16);
+	if (old) {
+		cost = min_t(u64, cost, 8ULL * old);
+		cost = (7ULL * old + cost + 7) / 8;
+	}
+	WRITE_ONCE(page_cost, max_t(u32, cost, 1));
+}
+
+/**
  * cow_stats_fault - count a COW fault
  * @copied: the pages that it copied
  *
@@ -284,6 +523,7 @@ void cow_stats_show(struct seq_file *m)
 		sum.windows += part->windows;
 		sum.left += part->left;
 		sum.neighbours += part->neighbours;
+		sum.reused += part->reused;
 		sum.hit += part->hit;
 		sum.wasted += part->wasted;
 		for (i = 0; i < NR_COW_SKIPS; i++)
@@ -295,6 +535,7 @@ void cow_stats_show(struct seq_file *m)
 	seq_printf(m, "windows %llu\n", sum.windows);
 	seq_printf(m, "left %llu\n", sum.left);
 	seq_printf(m, "neighbours %llu\n", sum.neighbours);
+	seq_printf(m, "reused %llu\n", sum.reused);
 	seq_printf(m, "hit %llu\n", sum.hit);
 	seq_printf(m, "wasted %llu\n", sum.wasted);
 	for (i = 0; i < NR_COW_SKIPS; i++)

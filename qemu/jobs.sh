@@ -12,6 +12,15 @@ set_huge_pages() {
 	}
 }
 
+# set_sizes WHEN KIB...: when anonymous folios of these sizes are allocated
+set_sizes() {
+	when=$1
+	shift
+	for kib; do
+		echo "$when" >$thp/hugepages-${kib}kB/enabled
+	done
+}
+
 # Set up an arm of DESIGN.md section 4; prints cowbench's options for it.
 set_arm() {
 	echo 0 >"$COWLAB"/precopy
@@ -20,19 +29,28 @@ set_arm() {
 	baseline) echo --kind 4k ;;
 	thp) echo --kind thp ;;
 	mthp64)
-		echo madvise >$thp/hugepages-64kB/enabled
-		echo never >$thp/hugepages-2048kB/enabled
+		set_sizes madvise 64
+		set_sizes never 2048
 		echo --kind mthp
 		;;
 	hugetlb)
 		set_huge_pages 64 || return 1
 		echo --kind hugetlb
 		;;
-	next | fixed)
-		echo "$1" >"$COWLAB"/policy
-		[ "$1" = next ] || echo 16 >"$COWLAB"/window
+	next)
+		echo next >"$COWLAB"/policy
 		echo 1 >"$COWLAB"/precopy
 		echo --kind 4k
+		;;
+	fixed | adaptive)
+		# The region is filled with small pages, only copies may be large.
+		echo "$1" >"$COWLAB"/policy
+		echo "$([ "$1" = fixed ] && echo 16 || echo 32)" >"$COWLAB"/window
+		echo 1 >"$COWLAB"/large_folio
+		set_sizes madvise 16 32 64 128
+		set_sizes never 2048
+		echo 1 >"$COWLAB"/precopy
+		echo --kind 4k --large-copies
 		;;
 	*)
 		echo "unknown arm $1" >&2
@@ -43,8 +61,8 @@ set_arm() {
 
 unset_arm() {
 	echo 0 >"$COWLAB"/precopy
-	echo never >$thp/hugepages-64kB/enabled
-	echo inherit >$thp/hugepages-2048kB/enabled
+	set_sizes never 16 32 64 128
+	set_sizes inherit 2048
 	echo 0 >/proc/sys/vm/nr_hugepages
 }
 

@@ -166,6 +166,8 @@ static void run_round(struct bench *bench, uint64_t round)
 	region_map(&region, env->kind, env->size);
 	region_fill(&region, seed);
 	region_check_kind(&region);
+	if (env->large_copies)
+		region_allow_large(&region);
 	/* The last round pinned the parent; a child is not to inherit that. */
 	sched_setaffinity(0, sizeof(bench->cpus), &bench->cpus);
 

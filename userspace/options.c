@@ -71,6 +71,9 @@ static const struct argp_option options[] = {
 	{ "writer", 'w', "WHO", 0, "parent, child or both (parent)", 0 },
 	{ "threads", 't', "N", 0, "Split the pattern over N threads (1)", 0 },
 	{ "kind", 'k', "KIND", 0, "Pages: 4k thp mthp hugetlb (4k)", 0 },
+	{ "large-copies", 'L', NULL, 0,
+	  "Advise huge pages when the region is filled: a COW may then copy into large folios",
+	  0 },
 	{ "prepare", 'b', "CALL", 0,
 	  "Before the writes: none, populate_write or manual_cow (none)", 0 },
 	{ "rounds", 'n', "N", 0, "Rounds, each with a new region and fork (1)",
@@ -163,6 +166,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (!kind_parse(arg, &env->kind))
 			die("--kind: '%s' is not accepted, one of these is: %s",
 			    arg, KIND_NAMES);
+		break;
+	case 'L':
+		env->large_copies = true;
 		break;
 	case 'b':
 		env->prepare = choice("--prepare", arg, prepares);

@@ -40,6 +40,7 @@ enum prepare {
  * @samples: file for raw latencies, or NULL
  * @listen: list of debugfs switches, or NULL
  * @debugfs: their directory
+ * @large_copies: a COW may copy into large folios
  * @corrupt: for tests: flip a bit before the check, which must see it
  */
 struct env {
@@ -61,6 +62,7 @@ struct env {
 	const char *samples;
 	const char *listen;
 	const char *debugfs;
+	bool large_copies;
 	bool corrupt;
 };
 

@@ -408,6 +408,16 @@ void region_check_kind(const struct region *region)
 }
 
 /**
+ * region_allow_large - let what is allocated from now on be large folios
+ * @region: the region, filled
+ */
+void region_allow_large(const struct region *region)
+{
+	if (madvise(region->base, region->size, MADV_HUGEPAGE))
+		die("--large-copies: this kernel has no transparent huge pages");
+}
+
+/**
  * warm_process - take every page fault outside the region beforehand
  * @region: what must stay as it is
  *

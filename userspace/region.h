@@ -55,6 +55,7 @@ void region_map(struct region *region, enum kind kind, size_t size);
 void region_unmap(struct region *region);
 void region_fill(const struct region *region, uint64_t seed);
 void region_check_kind(const struct region *region);
+void region_allow_large(const struct region *region);
 void region_check(const struct region *region, uint64_t seed, enum who who,
 		  const unsigned char *touched, struct verdict *verdict);
 

@@ -12,24 +12,24 @@ result() {
 }
 
 try() {
-	local name=$1 out
+	local name=$1 said
 	shift
-	if out=$("$@" 2>&1); then
+	if said=$("$@" 2>&1); then
 		result ok "$name"
 	else
-		result 'not ok' "$name" "$out"
+		result 'not ok' "$name" "$said"
 	fi
 }
 
 refuse() {
-	local name=$1 pattern=$2 out
+	local name=$1 pattern=$2 said
 	shift 2
-	if out=$("$@" 2>&1 >/dev/null); then
-		result 'not ok' "$name" "it was accepted: $out"
-	elif [ "$(wc -l <<<"$out")" -gt 1 ]; then
-		result 'not ok' "$name" "more than one line: $out"
-	elif ! grep -qE -- "$pattern" <<<"$out"; then
-		result 'not ok' "$name" "it says: $out"
+	if said=$("$@" 2>&1 >/dev/null); then
+		result 'not ok' "$name" "it was accepted: $said"
+	elif [ "$(wc -l <<<"$said")" -gt 1 ]; then
+		result 'not ok' "$name" "more than one line: $said"
+	elif ! grep -qE -- "$pattern" <<<"$said"; then
+		result 'not ok' "$name" "it says: $said"
 	else
 		result ok "$name"
 	fi

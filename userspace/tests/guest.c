@@ -393,6 +393,54 @@ static void take_text(int fd, char *buf, size_t len)
 	close(fd);
 }
 
+static void begin(struct bench *bench, const char *fmt, va_list ap)
+{
+	char args[512];
+	int n;
+
+	n = snprintf(args, sizeof(args), "--csv ");
+	n += vsnprintf(args + n, sizeof(args) - n, fmt, ap);
+	assert_true((size_t)n < sizeof(args));
+	memset(bench, 0, sizeof(*bench));
+	bench->out_fd = temporary("out");
+	bench->err_fd = temporary("err");
+	bench->pid = bench_start(args, bench->out_fd, bench->err_fd);
+}
+
+/**
+ * bench_begin - start cowbench, to run beside this process
+ * @bench: the result, after bench_end()
+ * @fmt: its arguments, separated by blanks; --csv is added
+ */
+void bench_begin(struct bench *bench, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	begin(bench, fmt, ap);
+	va_end(ap);
+}
+
+/**
+ * bench_end - wait for cowbench and read its CSV
+ * @bench: from bench_begin()
+ */
+void bench_end(struct bench *bench)
+{
+	char text[4096];
+	int status;
+
+	assert_int_equal(waitpid(bench->pid, &status, 0), bench->pid);
+	bench->status = WIFEXITED(status) ? WEXITSTATUS(status) :
+					    128 + WTERMSIG(status);
+	take_text(bench->out_fd, text, sizeof(text));
+	take_text(bench->err_fd, bench->err, sizeof(bench->err));
+	if (bench->status)
+		return;
+	read_rows(bench, text);
+	assert_in_range(bench->nr, 1, 2);
+}
+
 /**
  * bench_run - run cowbench once and read its CSV
  * @bench: the result
@@ -400,29 +448,12 @@ static void take_text(int fd, char *buf, size_t len)
  */
 void bench_run(struct bench *bench, const char *fmt, ...)
 {
-	int out = temporary("out"), err = temporary("err");
-	char args[512], text[4096];
 	va_list ap;
-	pid_t pid;
-	int n, status;
 
-	n = snprintf(args, sizeof(args), "--csv ");
 	va_start(ap, fmt);
-	n += vsnprintf(args + n, sizeof(args) - n, fmt, ap);
+	begin(bench, fmt, ap);
 	va_end(ap);
-	assert_true((size_t)n < sizeof(args));
-
-	pid = bench_start(args, out, err);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	memset(bench, 0, sizeof(*bench));
-	bench->status = WIFEXITED(status) ? WEXITSTATUS(status) :
-					    128 + WTERMSIG(status);
-	take_text(out, text, sizeof(text));
-	take_text(err, bench->err, sizeof(bench->err));
-	if (bench->status)
-		return;
-	read_rows(bench, text);
-	assert_in_range(bench->nr, 1, 2);
+	bench_end(bench);
 }
 
 /* The holder: does nothing but to be there until @release is closed. */

@@ -68,12 +68,18 @@ struct bench_row {
  * @nr: number of rows
  * @rows: one a writer
  * @err: what it said on stderr
+ * @pid: while it runs
+ * @out_fd: its stdout
+ * @err_fd: its stderr
  */
 struct bench {
 	int status;
 	unsigned int nr;
 	struct bench_row rows[2];
 	char err[1024];
+	pid_t pid;
+	int out_fd;
+	int err_fd;
 };
 
 enum cow_kind {
@@ -118,6 +124,9 @@ struct stage stage_get(const char *name);
 int kmsg_open(void);
 size_t kmsg_cow(int fd, uint64_t *ns, size_t max);
 
+void bench_begin(struct bench *bench, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void bench_end(struct bench *bench);
 pid_t bench_start(const char *args, int out, int err);
 void bench_run(struct bench *bench, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
