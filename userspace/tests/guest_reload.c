@@ -167,6 +167,12 @@ static int hurry(void **state)
 	return file_write("/sys/kernel/rcu_expedited", "1", 1);
 }
 
+static int no_hurry(void **state)
+{
+	(void)state;
+	return file_write("/sys/kernel/rcu_expedited", "0", 1);
+}
+
 /* Wait until the running module has seen faults; at most a minute. */
 static void wait_for_faults(void)
 {
@@ -330,5 +336,6 @@ int main(void)
 	};
 
 	avoid_stale_breakpoints();
-	return cmocka_run_group_tests_name("guest_reload", tests, hurry, NULL);
+	return cmocka_run_group_tests_name("guest_reload", tests, hurry,
+					   no_hurry);
 }
