@@ -93,11 +93,8 @@ static size_t count_verified(int fd)
 	assert_non_null(f);
 	/* The last one may have been cut off by the signal. */
 	while (fgets(line, sizeof(line), f) && strchr(line, '\n')) {
-		if (!rows) {
-			assert_non_null(strstr(line, ",verified\n"));
-		} else if (!strstr(line, ",yes\n")) {
+		if (!strstr(line, rows ? ",yes\n" : ",verified\n"))
 			fail_msg("not verified: %s", line);
-		}
 		rows++;
 	}
 	fclose(f);
