@@ -41,7 +41,7 @@ struct arm {
 static const struct arm arms[] = {
 	{ "off", NULL, 1 },	    { "next", "next", 2 },
 	{ "fixed4", "fixed", 4 },   { "fixed16", "fixed", 16 },
-	{ "fixed64", "fixed", 64 },
+	{ "fixed64", "fixed", 64 }, { "adaptive", "adaptive", 32 },
 };
 
 static const struct arm *arm;
