@@ -279,15 +279,33 @@ static int knob_open(struct inode *inode, struct file *file)
 	return single_open(file, knob_show, inode->i_private);
 }
 
+/*
+ * What was written, as a string. Unlike kstrtou64_from_user() this takes no
+ * beginning for the whole: neither of a long text nor of one with a NUL in it.
+ */
+static int take_text(char *text, size_t size, const char __user *buf,
+		     size_t len)
+{
+	if (len >= size)
+		return -EINVAL;
+	if (copy_from_user(text, buf, len))
+		return -EFAULT;
+	text[len] = '\0';
+	return strlen(text) == len ? 0 : -EINVAL;
+}
+
 static ssize_t knob_write(struct file *file, const char __user *buf,
 			  size_t len, loff_t *pos)
 {
 	const struct knob *knob = file_inode(file)->i_private;
+	char text[32];
 	u64 val;
 	int ret;
 
-	if (kstrtou64_from_user(buf, len, 0, &val) ||
-	    val < knob->min || val > knob->max)
+	ret = take_text(text, sizeof(text), buf, len);
+	if (ret)
+		return ret;
+	if (kstrtou64(text, 0, &val) || val < knob->min || val > knob->max)
 		return -EINVAL;
 
 	mutex_lock(&knob_lock);
@@ -322,11 +340,9 @@ static ssize_t policy_write(struct file *file, const char __user *buf,
 	char name[16];
 	int ret;
 
-	if (len >= sizeof(name))
-		return -EINVAL;
-	if (copy_from_user(name, buf, len))
-		return -EFAULT;
-	name[len] = '\0';
+	ret = take_text(name, sizeof(name), buf, len);
+	if (ret)
+		return ret;
 
 	mutex_lock(&knob_lock);
 	ret = cow_policy_choose(strim(name));

@@ -82,21 +82,20 @@ static const char * const skip_names[NR_COW_SKIPS] = {
 /*
  * A stream, in half a word: the low bits of the number of the page where its
  * next fault is expected, the pages of its last window less one, its direction,
- * and whether the whole window was copied. Half a word of 0 is no stream. What
- * the low bits cannot tell apart is 32 GiB away, in another page table.
+ * and whether the whole window was copied. What the low bits cannot tell apart
+ * is 64 GiB away, in another page table.
  */
-#define NEXT_BITS	23
+#define NEXT_BITS	24
 #define NEXT_MASK	(BIT(NEXT_BITS) - 1)
 #define PAGES_SHIFT	NEXT_BITS
 #define PAGES_MASK	(COW_WINDOW_MAX - 1)
-#define STREAM_DOWN	BIT(29)
-#define STREAM_FULL	BIT(30)
-#define STREAM_VALID	BIT(31)
+#define STREAM_DOWN	BIT(30)
+#define STREAM_FULL	BIT(31)
 
 static u32 stream_of(unsigned long next, unsigned int pages, bool down)
 {
 	return (next & NEXT_MASK) | (pages - 1) << PAGES_SHIFT |
-	       (down ? STREAM_DOWN : 0) | STREAM_VALID;
+	       (down ? STREAM_DOWN : 0);
 }
 
 static unsigned int stream_pages(u32 stream)
@@ -186,81 +185,88 @@ static unsigned int window_limit(void)
 
 /*
  * For the policies without streams: look at the last window, and remember this
- * one, where the fault is at one end of it.
+ * one, if the fault is at one end of it.
  */
-static void remember(struct vm_fault *vmf, const struct cow_window *window)
+static unsigned int remember(struct vm_fault *vmf, unsigned int before,
+			     unsigned int after)
 {
-	u32 last = streams_read(vmf->vma);
+	unsigned int pages = before + 1 + after;
 	unsigned long page = vmf->address >> PAGE_SHIFT;
-	unsigned long start = window->start >> PAGE_SHIFT;
-	unsigned long end = window->end >> PAGE_SHIFT;
+	u32 last = streams_read(vmf->vma), stream = 0;
 	unsigned int written;
 
 	if (last & STREAM_FULL)
 		stream_written(vmf, last, &written);
-	if (page == start)
-		streams_write(vmf->vma, stream_of(end, end - start, false), 0);
-	else if (page == end - 1)
-		streams_write(vmf->vma, stream_of(start - 1, end - start, true), 0);
-	else
-		streams_write(vmf->vma, 0, 0);
+	if (!before)
+		stream = stream_of(page + pages, pages, false);
+	else if (!after)
+		stream = stream_of(page - pages, pages, true);
+	streams_write(vmf->vma, stream, 0);
+	return cow_window(before, after);
 }
 
-static bool next_window(struct vm_fault *vmf, struct cow_window *window)
+static unsigned int large_flag(void)
 {
-	window->start = vmf->address & PAGE_MASK;
-	window->end = window->start + 2 * PAGE_SIZE;
-	remember(vmf, window);
-	return true;
+	return READ_ONCE(large_folio) ? COW_WINDOW_LARGE : 0;
 }
 
-static bool fixed_window(struct vm_fault *vmf, struct cow_window *window)
+static unsigned int next_window(struct vm_fault *vmf)
 {
-	unsigned long pages = window_limit();
-	unsigned long first = rounddown(vmf->address >> PAGE_SHIFT, pages);
+	return remember(vmf, 0, 1);
+}
 
-	window->start = first << PAGE_SHIFT;
-	window->end = (first + pages) << PAGE_SHIFT;
-	window->large = READ_ONCE(large_folio);
+static unsigned int fixed_window(struct vm_fault *vmf)
+{
+	unsigned int pages = window_limit();
+	unsigned int place = (vmf->address >> PAGE_SHIFT) % pages;
+
 	if (pages == 1)
-		return false;
-	remember(vmf, window);
-	return true;
+		return 0;
+	return remember(vmf, place, pages - 1 - place) | large_flag();
 }
 
-/* Does a fault on @page continue the stream? If it may do so either way, which? */
-static bool stream_goes_on(u32 *stream, unsigned long page)
+/*
+ * Does a fault on @page continue the stream? It does where the stream expects
+ * it, and a stream of one page, which has no direction yet and is remembered as
+ * upward, on the page below it too: 2 below the one that it expects.
+ */
+static bool stream_goes_on(u32 stream, u32 page)
 {
-	u32 ahead = (page - *stream) & NEXT_MASK;
+	u32 ahead = (page - stream) & NEXT_MASK;
 
-	if (!ahead)
-		return *stream & STREAM_VALID;
-	/* One page, remembered as upward: the page below it is 2 below next. */
-	if (ahead == (-2UL & NEXT_MASK) && stream_pages(*stream) == 1 &&
-	    (*stream & STREAM_VALID)) {
-		*stream |= STREAM_DOWN;
-		return true;
-	}
-	return false;
+	return !ahead || (ahead == (-2U & NEXT_MASK) &&
+			  !(stream & PAGES_MASK << PAGES_SHIFT));
 }
 
-static bool adaptive_window(struct vm_fault *vmf, struct cow_window *window)
+/* Could it? Quick, and true a little too often. */
+static bool stream_may_go_on(u32 stream, u32 page)
 {
+	return ((page + 2 - stream) & NEXT_MASK) <= 2;
+}
+
+static unsigned int new_stream(struct vm_area_struct *vma, u64 streams,
+			       unsigned long page)
+{
+	/* Of the two streams the older one goes. */
+	streams_write(vma, stream_of(page + 1, 1, false), streams);
+	return 0;
+}
+
+static noinline unsigned int follow_stream(struct vm_fault *vmf, u64 streams)
+{
+	struct vm_area_struct *vma = vmf->vma;
 	unsigned long page = vmf->address >> PAGE_SHIFT;
-	u64 streams = streams_read(vmf->vma);
-	unsigned int pages, limit, seen, written;
+	unsigned long table = round_down(page, PTRS_PER_PTE);
 	u32 stream = streams, other = streams >> 32;
-	bool down;
+	unsigned int pages, seen, written, before = 0, after = 0;
 
-	if (!stream_goes_on(&stream, page)) {
+	if (!stream_goes_on(stream, page)) {
 		swap(stream, other);
-		if (!stream_goes_on(&stream, page)) {
-			/* A new stream; of the two the older one goes. */
-			streams_write(vmf->vma, stream_of(page + 1, 1, false),
-				      other);
-			return false;
-		}
+		if (!stream_goes_on(stream, page))
+			return new_stream(vma, streams, page);
 	}
+	if ((page - stream) & NEXT_MASK)
+		stream |= STREAM_DOWN;
 
 	seen = stream_written(vmf, stream, &written);
 	pages = roundup_pow_of_two(stream_pages(stream));
@@ -268,53 +274,50 @@ static bool adaptive_window(struct vm_fault *vmf, struct cow_window *window)
 		pages *= (seen || pages == 1) ? 2 : 1;
 	else if (2 * written < seen)
 		pages = 1;
-	limit = rounddown_pow_of_two(window_limit());
-	pages = min(pages, limit);
+	pages = min(pages, rounddown_pow_of_two(window_limit()));
 
-	down = stream & STREAM_DOWN;
-	if (down) {
-		unsigned long table = round_down(page, PTRS_PER_PTE);
+	if (stream & STREAM_DOWN) {
 		unsigned long start = round_up(page + 1 - pages, pages);
 
-		start = max3(start, table, vmf->vma->vm_start >> PAGE_SHIFT);
-		pages = page + 1 - start;
-		window->start = start << PAGE_SHIFT;
-		window->end = (page + 1) << PAGE_SHIFT;
-		stream = stream_of(start - 1, pages, true);
+		start = max3(start, table, vma->vm_start >> PAGE_SHIFT);
+		before = page - start;
+		stream = stream_of(start - 1, page + 1 - start, true);
 	} else {
 		unsigned long end = round_down(page + pages, pages);
 
-		end = min3(end, round_down(page, PTRS_PER_PTE) + PTRS_PER_PTE,
-			   vmf->vma->vm_end >> PAGE_SHIFT);
-		pages = end - page;
-		window->start = page << PAGE_SHIFT;
-		window->end = end << PAGE_SHIFT;
-		stream = stream_of(end, pages, false);
+		end = min3(end, table + PTRS_PER_PTE,
+			   vma->vm_end >> PAGE_SHIFT);
+		after = end - 1 - page;
+		stream = stream_of(end, end - page, false);
 	}
-	window->large = READ_ONCE(large_folio);
-	streams_write(vmf->vma, stream, other);
-	return pages > 1;
+	streams_write(vma, stream, other);
+	if (!before && !after)
+		return 0;
+	return cow_window(before, after) | large_flag();
+}
+
+static unsigned int adaptive_window(struct vm_fault *vmf)
+{
+	unsigned long page = vmf->address >> PAGE_SHIFT;
+	u64 streams = streams_read(vmf->vma);
+
+	if (likely(!stream_may_go_on(streams, page) &&
+		   !stream_may_go_on(streams >> 32, page)))
+		return new_stream(vmf->vma, streams, page);
+	return follow_stream(vmf, streams);
 }
 
 static const struct {
 	const char *name;
-	bool (*window)(struct vm_fault *vmf, struct cow_window *window);
+	unsigned int (*window)(struct vm_fault *vmf);
 } policies[] = {
 	{ "next",	next_window },
 	{ "fixed",	fixed_window },
 	{ "adaptive",	adaptive_window },
 };
 
-static unsigned int chosen;
-
-static bool policy_window(struct vm_fault *vmf, struct cow_window *window)
-{
-	return policies[READ_ONCE(chosen)].window(vmf, window);
-}
-
 static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 {
-	const struct cow_window *window = &result->window;
 	unsigned int i;
 
 	for (i = 0; i < NR_COW_SKIPS; i++)
@@ -330,17 +333,19 @@ static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 	this_cpu_add(stats->neighbours, result->copied - 1);
 
 	/* What was served in part says nothing about what was written. */
-	if (result->copied << PAGE_SHIFT == window->end - window->start) {
+	if (result->copied << PAGE_SHIFT == result->end - result->start) {
 		u64 streams = streams_read(vmf->vma);
 
-		if (streams & STREAM_VALID)
-			streams_write(vmf->vma, (u32)streams | STREAM_FULL,
-				      streams >> 32);
+		streams_write(vmf->vma, (u32)streams | STREAM_FULL,
+			      streams >> 32);
 	}
 }
 
-static const struct cow_policy cowlab_policy = {
-	.window = policy_window,
+static unsigned int chosen;
+
+/* The window callback is that of the chosen policy, without a detour. */
+static struct cow_policy cowlab_policy = {
+	.window = next_window,
 	.served = policy_served,
 };
 
@@ -381,6 +386,7 @@ int cow_policy_choose(const char *name)
 	for (i = 0; i < ARRAY_SIZE(policies); i++) {
 		if (!strcmp(policies[i].name, name)) {
 			WRITE_ONCE(chosen, i);
+			WRITE_ONCE(cowlab_policy.window, policies[i].window);
 			return 0;
 		}
 	}
