@@ -38,7 +38,7 @@
 #define PAGE 4096UL
 #define PMD (2UL << 20)
 #define PAGES 16
-#define SECONDS 1.5
+#define SECONDS 1
 #define COWLAB "/sys/kernel/debug/cowlab/"
 #define THP "/sys/kernel/mm/transparent_hugepage/"
 

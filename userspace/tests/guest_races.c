@@ -173,7 +173,7 @@ static void watch_page(size_t fault, size_t page, size_t *round)
 
 static void test_visibility(void **state)
 {
-	double until = now() + 1.5;
+	double until = now() + 1;
 	uint64_t seed = 88172645463325252;
 	size_t i, rounds = 0, round = PAGES;
 	pthread_t thread;
@@ -188,7 +188,7 @@ static void test_visibility(void **state)
 	memset(&watch, 0, sizeof(watch));
 	bind_to(0);
 	assert_int_equal(pthread_create(&thread, NULL, watcher, NULL), 0);
-	while (now() < until) {
+	while (now() < until || rounds < 50) {
 		pid_t holder = start_holder();
 
 		for (i = 0; i < PAGES; i += arm->window) {
@@ -209,7 +209,25 @@ static void test_visibility(void **state)
 	if (watch.stale)
 		fail_msg("%s: %zu of %zu reads saw what a page held before",
 			 arm->name, watch.stale, rounds);
-	assert_true(rounds > 50);
+}
+
+/* The pages that are free, those in the CPUs' lists too. */
+static long free_pages(void)
+{
+	long pages = 0, value;
+	char line[128];
+	FILE *file;
+
+	write_text("/proc/sys/vm/drop_caches", "1");
+	file = fopen("/proc/zoneinfo", "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, " pages free %ld", &value) == 1 ||
+		    sscanf(line, " count: %ld", &value) == 1)
+			pages += value;
+	if (file)
+		fclose(file);
+	assert_true(pages > 0);
+	return pages;
 }
 
 /*
@@ -393,15 +411,17 @@ static void test_lost_writes(void **state)
 	struct sigaction action = { .sa_handler = on_segv }, old;
 	void *(*const others[])(void *) = { dropper, mover, guard };
 	pthread_t threads[WRITERS + 3];
-	double until = now() + 2;
+	double until = now() + 1.5;
 	uint64_t seed = 4711;
 	size_t i, forks = 0, living = 0;
+	long lost;
 	int status, bad = 0;
 
 	(void)state;
 	map_region();
 	memset(mem, 0, PAGES * PAGE);
 	memset(&race, 0, sizeof(race));
+	lost = free_pages();
 	sigaction(SIGSEGV, &action, &old);
 	for (i = 0; i < WRITERS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, writer,
@@ -411,7 +431,8 @@ static void test_lost_writes(void **state)
 		assert_int_equal(pthread_create(&threads[WRITERS + i], NULL,
 						others[i], NULL),
 				 0);
-	while (now() < until) {
+	/* A slow kernel takes its time. */
+	while (now() < until || forks < 4) {
 		pid_t pid = fork();
 
 		if (!pid)
@@ -431,12 +452,16 @@ static void test_lost_writes(void **state)
 	while (waitpid(-1, &status, 0) > 0)
 		bad += !WIFEXITED(status) || WEXITSTATUS(status);
 	sigaction(SIGSEGV, &old, NULL);
+	lost -= free_pages();
 	munmap(mem, PAGES * PAGE);
+	/* The copies of a window that lost its race are given back. */
+	if (lost > 1024)
+		fail_msg("%s: %ld free pages fewer after %zu forks", arm->name,
+			 lost, forks);
 	if (race.wrong)
 		fail_msg("%s: %zu wrong words in %zu forks, first: %s",
 			 arm->name, (size_t)race.wrong, forks, race.what);
 	assert_int_equal(bad, 0);
-	assert_true(forks > 3);
 }
 
 /*
@@ -489,14 +514,14 @@ static int generation(unsigned int depth, uint64_t seed)
 
 static void test_generations(void **state)
 {
-	double until = now() + 1;
+	double until = now() + 0.7;
 	uint64_t seed = 99;
 	size_t rounds = 0;
 
 	(void)state;
 	map_region();
 	memset(mem, 3, PAGES * PAGE);
-	while (now() < until) {
+	while (now() < until || rounds < 4) {
 		if (generation(0, next_random(&seed)))
 			fail_msg(
 				"%s: a process saw another's write in round %zu",
@@ -504,7 +529,6 @@ static void test_generations(void **state)
 		rounds++;
 	}
 	munmap(mem, PAGES * PAGE);
-	assert_true(rounds > 3);
 }
 
 static int set_up(void **state)
