@@ -156,6 +156,8 @@ void qemu_command(const struct opts *o, const char *qemu, struct strvec *cmd)
 		args(cmd, "-accel tcg,thread=single "
 			  "-icount shift=0,sleep=off -seed 1 "
 			  "-rtc base=2026-01-01,clock=vm");
+	else if (o->in_turn)
+		args(cmd, "-accel tcg,thread=single");
 	else
 		args(cmd, "-accel tcg,thread=multi");
 	strvec_add(cmd, "-smp");

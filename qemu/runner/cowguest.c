@@ -34,6 +34,7 @@ enum {
 	OPT_SHELL,
 	OPT_ALLOW,
 	OPT_QEMU,
+	OPT_IN_TURN,
 	OPT_PRINT,
 	OPT_KVM_DEV,
 	OPT_CPUINFO,
@@ -54,6 +55,9 @@ static const struct argp_option options[] = {
 	  "auto (default): KVM if a probe runs in it, else TCG; tcg; kvm", 2 },
 	{ "smp", OPT_SMP, "N", 0, "Cores (default 2; 1 under icount)", 2 },
 	{ "mem", OPT_MEM, "SIZE", 0, "Memory, such as 1G (default) or 768M",
+	  2 },
+	{ "in-turn", OPT_IN_TURN, NULL, 0,
+	  "Under TCG, run the cores in turn on one thread: slower, but safe for a guest that modifies its code under load (QEMU before 8.1 is not)",
 	  2 },
 	{ "append", OPT_APPEND, "ARGS", 0, "Further kernel arguments", 2 },
 	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU (default qemu-system-x86_64)", 2 },
@@ -128,6 +132,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct opts *o = state->input;
 
 	switch (key) {
+	case OPT_IN_TURN:
+		o->in_turn = true;
+		break;
 	case OPT_KERNEL:
 		o->kernel = arg;
 		break;

@@ -68,6 +68,7 @@ enum accel { ACCEL_AUTO, ACCEL_TCG, ACCEL_KVM };
  * @allow: regular expressions of log lines that are permitted
  * @accel: accelerator; AUTO is resolved before the start
  * @icount: the clock counts instructions
+ * @in_turn: TCG runs the cores in turn on one thread
  * @shell: a guest to type into
  * @print: print QEMU's command line and stop
  * @verbose: show the whole console
@@ -88,6 +89,7 @@ struct opts {
 	struct strvec allow;
 	enum accel accel;
 	bool icount;
+	bool in_turn;
 	bool shell;
 	bool print;
 	bool verbose;
