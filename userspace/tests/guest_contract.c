@@ -37,6 +37,8 @@ static int restore(void **state)
 	(void)state;
 	file_set(TRACING "events/cow/enable", "0");
 	knobs_default();
+	knob_set("large_folio", "1");
+	knob_set("latency_cap_ns", "0");
 	cow_forget();
 	return 0;
 }
@@ -44,8 +46,10 @@ static int restore(void **state)
 static void test_files(void **state)
 {
 	static const char *const names[] = {
-		"precopy", "policy",	   "window", "timing", "log",
-		"pid",	   "latency_hist", "stats",  "reset",
+		"precopy",	  "policy",	  "window",
+		"timing",	  "log",	  "pid",
+		"stats",	  "reset",	  "large_folio",
+		"latency_cap_ns", "latency_hist",
 	};
 	struct stat st;
 	char path[128];
@@ -69,13 +73,27 @@ static void test_good_values(void **state)
 		const char *value;
 		const char *shown;
 	} good[] = {
-		{ "precopy", "1", "1" },    { "precopy", "0\n", "0" },
-		{ "timing", "1\n", "1" },   { "timing", "0", "0" },
-		{ "log", "1", "1" },	    { "log", "0", "0" },
-		{ "window", "1", "1" },	    { "window", "64\n", "64" },
-		{ "window", "0x20", "32" }, { "window", "7", "7" },
-		{ "pid", "1", "1" },	    { "pid", "4194304", "4194304" },
-		{ "pid", "0", "0" },	    { "reset", "1", "0" },
+		{ "precopy", "1", "1" },
+		{ "precopy", "0\n", "0" },
+		{ "timing", "1\n", "1" },
+		{ "timing", "0", "0" },
+		{ "log", "1", "1" },
+		{ "log", "0", "0" },
+		{ "window", "1", "1" },
+		{ "window", "64\n", "64" },
+		{ "window", "0x20", "32" },
+		{ "window", "7", "7" },
+		{ "pid", "1", "1" },
+		{ "pid", "4194304", "4194304" },
+		{ "pid", "0", "0" },
+		{ "reset", "1", "0" },
+		{ "large_folio", "0", "0" },
+		{ "large_folio", "1\n", "1" },
+		{ "latency_cap_ns", "1", "1" },
+		{ "latency_cap_ns", "5000\n", "5000" },
+		{ "latency_cap_ns", "18446744073709551615",
+		  "18446744073709551615" },
+		{ "latency_cap_ns", "0", "0" },
 	};
 	size_t i;
 
@@ -89,7 +107,7 @@ static void test_good_values(void **state)
 /* All names are there, and only the chosen one is in brackets. */
 static void expect_policy(const char *name)
 {
-	static const char *const names[] = { "next", "fixed" };
+	static const char *const names[] = { "next", "fixed", "adaptive" };
 	const char *shown = knob_get("policy");
 	char bracket[32];
 	size_t i;
@@ -109,6 +127,8 @@ static void test_policy(void **state)
 	expect_policy("fixed");
 	knob_set("policy", "next\n");
 	expect_policy("next");
+	knob_set("policy", "adaptive");
+	expect_policy("adaptive");
 	knob_set("policy", " fixed ");
 	expect_policy("fixed");
 }
@@ -144,7 +164,6 @@ static const struct value bad_numbers[] = {
 	VALUE("1\n0"),
 	VALUE("0x"),
 	VALUE("1x"),
-	VALUE("18446744073709551615"),
 	VALUE("18446744073709551616"),
 	VALUE("18446744073709551617"),
 	VALUE("1" MANY_ZEROS),
@@ -158,22 +177,32 @@ static const struct value bad_switches[] = {
 	VALUE("2"),
 	VALUE("on"),
 	VALUE("y"),
+	VALUE("18446744073709551615"),
 };
 
 static const struct value bad_windows[] = {
 	VALUE("0"),
 	VALUE("65"),
 	VALUE("4294967297"),
+	VALUE("18446744073709551615"),
 };
 
 static const struct value bad_pids[] = {
 	VALUE("4194305"),
 	VALUE("4294967296"),
+	VALUE("18446744073709551615"),
 };
 
 static const struct value bad_resets[] = {
 	VALUE("0"),
 	VALUE("2"),
+	VALUE("18446744073709551615"),
+};
+
+/* What the other numbers are not, this may be: there is no greatest cap. */
+static const struct value bad_caps[] = {
+	VALUE("1ns"),
+	VALUE("0x10000000000000000"),
 };
 
 static const struct value bad_policies[] = {
@@ -186,6 +215,8 @@ static const struct value bad_policies[] = {
 	VALUE("[next]"),
 	VALUE("next fixed"),
 	VALUE("next,fixed"),
+	VALUE("adaptive2"),
+	VALUE("adapt"),
 	VALUE("next                                                    "),
 	VALUE("nextnextnextnextnextnextnextnextnextnextnextnextnextnext"),
 	VALUE("0"),
@@ -214,6 +245,8 @@ static const struct knob knobs[] = {
 	{ "pid", "1", "0", BAD(bad_pids), true },
 	{ "reset", "1", "1", BAD(bad_resets), true },
 	{ "policy", "fixed", "next", BAD(bad_policies), false },
+	{ "large_folio", "0", "1", BAD(bad_switches), true },
+	{ "latency_cap_ns", "5000", "0", BAD(bad_caps), true },
 };
 
 static void refuse_all(const struct knob *knob)
@@ -776,17 +809,30 @@ static void test_memory_comes_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_files),	  TEST(test_good_values),
-		TEST(test_policy),	  BAD_VALUES(0, "precopy"),
-		BAD_VALUES(1, "timing"),  BAD_VALUES(2, "log"),
-		BAD_VALUES(3, "window"),  BAD_VALUES(4, "pid"),
-		BAD_VALUES(5, "reset"),	  BAD_VALUES(6, "policy"),
-		TEST(test_read_only),	  TEST(test_reset),
-		TEST(test_off_is_off),	  TEST(test_trace),
-		TEST(test_trace_precopy), TEST(test_trace_hugetlb),
-		TEST(test_trace_thp),	  TEST(test_pid_filter),
-		TEST(test_next),	  TEST(test_fixed),
-		TEST(test_wasted),	  TEST(test_memory_comes_back),
+		TEST(test_files),
+		TEST(test_good_values),
+		TEST(test_policy),
+		BAD_VALUES(0, "precopy"),
+		BAD_VALUES(1, "timing"),
+		BAD_VALUES(2, "log"),
+		BAD_VALUES(3, "window"),
+		BAD_VALUES(4, "pid"),
+		BAD_VALUES(5, "reset"),
+		BAD_VALUES(6, "policy"),
+		BAD_VALUES(7, "large_folio"),
+		BAD_VALUES(8, "latency_cap_ns"),
+		TEST(test_read_only),
+		TEST(test_reset),
+		TEST(test_off_is_off),
+		TEST(test_trace),
+		TEST(test_trace_precopy),
+		TEST(test_trace_hugetlb),
+		TEST(test_trace_thp),
+		TEST(test_pid_filter),
+		TEST(test_next),
+		TEST(test_fixed),
+		TEST(test_wasted),
+		TEST(test_memory_comes_back),
 	};
 
 	return cmocka_run_group_tests_name("guest_contract", tests, NULL, NULL);

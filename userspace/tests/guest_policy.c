@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/swap.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@
 
 /* /proc/self/pagemap and /proc/kpageflags */
 #define PM_FRAME ((1ULL << 55) - 1)
+#define PM_SWAP (1ULL << 62)
 #define PM_PRESENT (1ULL << 63)
 #define KPF_COMPOUND_HEAD (1ULL << 15)
 #define KPF_COMPOUND_TAIL (1ULL << 16)
@@ -68,7 +70,7 @@ static struct plan {
 	size_t faults;
 	/* A page that the other process is to put into @tube. */
 	size_t splice_page;
-} *plan;
+} * plan;
 
 static int tube[2];
 
@@ -151,8 +153,8 @@ static void map_region(size_t pages)
 	region.map = mmap(NULL, region.map_bytes, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert_ptr_not_equal(region.map, MAP_FAILED);
-	region.mem = region.map + HUGE_BYTES -
-		     (uintptr_t)region.map % HUGE_BYTES;
+	region.mem =
+		region.map + HUGE_BYTES - (uintptr_t)region.map % HUGE_BYTES;
 	region.mem = mmap(region.mem, pages * PAGE_BYTES,
 			  PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -166,9 +168,8 @@ static void fill_region(size_t pages)
 	size_t i;
 
 	map_region(pages);
-	assert_int_equal(madvise(region.mem, pages * PAGE_BYTES,
-				 MADV_NOHUGEPAGE),
-			 0);
+	assert_int_equal(
+		madvise(region.mem, pages * PAGE_BYTES, MADV_NOHUGEPAGE), 0);
 	for (i = 0; i < pages; i++)
 		fill_page(i);
 }
@@ -211,12 +212,19 @@ static void read_entries(const char *path, uint64_t first, uint64_t *entries,
 	close(fd);
 }
 
-static uint64_t frame_of(size_t page)
+static uint64_t entry_of(size_t page)
 {
 	uint64_t entry;
 
 	read_entries("/proc/self/pagemap",
 		     (uintptr_t)place_of(page) / PAGE_BYTES, &entry, 1);
+	return entry;
+}
+
+static uint64_t frame_of(size_t page)
+{
+	const uint64_t entry = entry_of(page);
+
 	return entry & PM_PRESENT ? entry & PM_FRAME : 0;
 }
 
@@ -277,8 +285,9 @@ static void expect_folios(size_t first, size_t end, size_t want)
 		size_t have = folio_pages(first);
 
 		if (have != want)
-			fail_msg("page %zu begins a folio of %zu pages, not %zu",
-				 first, have, want);
+			fail_msg(
+				"page %zu begins a folio of %zu pages, not %zu",
+				first, have, want);
 	}
 }
 
@@ -528,8 +537,7 @@ static void expect_faults_at(const uint16_t *pages, size_t count)
 			continue;
 		if (nr == count || plan->page[i] != pages[nr])
 			fail_msg("fault %zu is at page %d, not at %d", nr,
-				 plan->page[i],
-				 nr < count ? pages[nr] : -1);
+				 plan->page[i], nr < count ? pages[nr] : -1);
 		nr++;
 	}
 	assert_int_equal(nr, count);
@@ -721,8 +729,8 @@ static void test_adaptive_down(void **state)
 static void test_adaptive_fault_places(void **state)
 {
 	static const uint16_t up[] = { 0, 1, 2, 4, 8, 16, 32, 64, 96 };
-	static const uint16_t down[] = { 127, 126, 125, 123, 119, 111, 95, 63,
-					 31 };
+	static const uint16_t down[] = { 127, 126, 125, 123, 119,
+					 111, 95,  63,	31 };
 	/* Windows end where aligned ones do, so some are cut short. */
 	static const uint16_t odd[] = { 5, 6, 8, 12, 16, 24, 32, 48, 64, 96 };
 
@@ -870,10 +878,10 @@ static void test_adaptive_two_streams(void **state)
 static void test_adaptive_page_table_end(void **state)
 {
 	/* Beyond the end it goes on with what it had, then it grows again. */
-	static const uint16_t up[] = { 480, 481, 482, 484, 488, 496, 512, 528,
-				       544 };
-	static const uint16_t down[] = { 543, 542, 541, 539, 535, 527, 511, 495,
-					 479 };
+	static const uint16_t up[] = { 480, 481, 482, 484, 488,
+				       496, 512, 528, 544 };
+	static const uint16_t down[] = { 543, 542, 541, 539, 535,
+					 527, 511, 495, 479 };
 
 	(void)state;
 	set_policy("adaptive", 32);
@@ -904,8 +912,8 @@ static void test_adaptive_vma_end(void **state)
 	set_policy("adaptive", 64);
 	fill_region(128);
 	assert_int_equal(mprotect(region.mem, 13 * PAGE_BYTES, PROT_READ), 0);
-	assert_int_equal(mprotect(region.mem + 75 * PAGE_BYTES,
-				  53 * PAGE_BYTES, PROT_READ),
+	assert_int_equal(mprotect(region.mem + 75 * PAGE_BYTES, 53 * PAGE_BYTES,
+				  PROT_READ),
 			 0);
 	start_other();
 	note_frames();
@@ -1049,8 +1057,7 @@ static void test_stale_munmap(void **state)
 	(void)state;
 	/* Behind the window, then the window itself, then before it. */
 	ramp_up(PAGES);
-	assert_int_equal(munmap(region.mem + 96 * PAGE_BYTES,
-				32 * PAGE_BYTES),
+	assert_int_equal(munmap(region.mem + 96 * PAGE_BYTES, 32 * PAGE_BYTES),
 			 0);
 	forget(96, 128);
 	write_rest(65, 96);
@@ -1058,8 +1065,7 @@ static void test_stale_munmap(void **state)
 	finish();
 
 	ramp_up(PAGES);
-	assert_int_equal(munmap(region.mem + 64 * PAGE_BYTES,
-				32 * PAGE_BYTES),
+	assert_int_equal(munmap(region.mem + 64 * PAGE_BYTES, 32 * PAGE_BYTES),
 			 0);
 	forget(64, 96);
 	write_rest(96, PAGES);
@@ -1395,8 +1401,7 @@ static void test_large_around_spliced(void **state)
 		plan_add(5);
 		assert_int_equal(run(), 1);
 		assert_true(moved(5));
-		assert_int_equal(read(tube[0], bytes, PAGE_BYTES),
-				 PAGE_BYTES);
+		assert_int_equal(read(tube[0], bytes, PAGE_BYTES), PAGE_BYTES);
 		assert_true(holds(bytes, 5, 1));
 		close(tube[0]);
 		close(tube[1]);
@@ -1447,6 +1452,55 @@ static void test_large_around_hole(void **state)
 	}
 }
 
+#define ZRAM "/dev/zram0"
+
+static bool swap_on(void)
+{
+	if (access(ZRAM, F_OK)) {
+		print_message("# skipped: no " ZRAM "\n");
+		return false;
+	}
+	file_set("/sys/block/zram0/reset", "1");
+	file_set("/sys/block/zram0/disksize", "16M");
+	assert_int_equal(system("mkswap " ZRAM " >/dev/null 2>&1"), 0);
+	assert_int_equal(swapon(ZRAM, 0), 0);
+	return true;
+}
+
+static int restore_swap(void **state)
+{
+	restore(state);
+	swapoff(ZRAM);
+	return 0;
+}
+
+static void test_large_around_swapped(void **state)
+{
+	size_t i, tries;
+
+	(void)state;
+	if (!swap_on())
+		skip();
+	set_sizes("madvise");
+	for (i = 0; i < ARRAY_SIZE(fault_places); i++) {
+		fill_region(64);
+		/* A page in an LRU cache is passed over. */
+		for (tries = 0; tries < 100 && frame_of(5); tries++) {
+			file_set("/proc/sys/vm/drop_caches", "1");
+			assert_int_equal(madvise(place_of(5), PAGE_BYTES,
+						 MADV_PAGEOUT),
+					 0);
+		}
+		advise(MADV_HUGEPAGE);
+		start_other();
+		note_frames();
+		assert_true(entry_of(5) & PM_SWAP);
+		expect_around_page_5(fault_places[i]);
+		assert_int_equal(stat_get("skip_not_present"), 1);
+		finish();
+	}
+}
+
 /* The VMA begins and ends within a window. */
 static void test_large_unaligned(void **state)
 {
@@ -1454,8 +1508,7 @@ static void test_large_unaligned(void **state)
 	set_sizes("madvise");
 	fill_region(64);
 	assert_int_equal(munmap(region.mem, 3 * PAGE_BYTES), 0);
-	assert_int_equal(munmap(region.mem + 45 * PAGE_BYTES,
-				19 * PAGE_BYTES),
+	assert_int_equal(munmap(region.mem + 45 * PAGE_BYTES, 19 * PAGE_BYTES),
 			 0);
 	forget(0, 3);
 	forget(45, 64);
@@ -1823,9 +1876,10 @@ static struct stage run_timed(const char *policy, size_t window, uint64_t cap)
 static void test_cap(void **state)
 {
 	const char *policy = *state;
-	const size_t full = strcmp(policy, "fixed") ?
-				    RAMP_FAULTS + (CAP_PAGES - RAMP_PAGES) / 32 :
-				    CAP_PAGES / 32;
+	const size_t full =
+		strcmp(policy, "fixed") ?
+			RAMP_FAULTS + (CAP_PAGES - RAMP_PAGES) / 32 :
+			CAP_PAGES / 32;
 	struct stage stage;
 	uint64_t cap;
 
@@ -1857,12 +1911,13 @@ static void test_cap(void **state)
 
 #define TEST(function) \
 	cmocka_unit_test_setup_teardown(function, restore, restore)
-#define TEST_WITH(function, name, value)                               \
-	{                                                              \
-#function "_" name, function, restore, restore, (void *)(value) \
+#define TEST_WITH(function, name, value)                        \
+	{                                                       \
+#function "_" name, function, restore, restore, \
+			(void *)(value)                         \
 	}
-#define TEST_BOTH(function)                       \
-	TEST_WITH(function, "by_parent", NULL),   \
+#define TEST_BOTH(function)                     \
+	TEST_WITH(function, "by_parent", NULL), \
 		TEST_WITH(function, "by_child", "child")
 
 int main(void)
@@ -1894,6 +1949,8 @@ int main(void)
 		TEST(test_large_around_spliced),
 		TEST(test_large_around_zero_page),
 		TEST(test_large_around_hole),
+		cmocka_unit_test_setup_teardown(test_large_around_swapped,
+						restore, restore_swap),
 		TEST(test_large_unaligned),
 		TEST(test_reuse_small),
 		TEST(test_reuse_large),
