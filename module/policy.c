@@ -114,42 +114,37 @@ static void streams_write(struct vm_area_struct *vma, u32 first, u32 second)
 }
 
 /*
- * How many neighbours of a stream's last window have been written? The fault
- * has come where the window ended, or, of the policies without streams, from
- * anywhere. The page-table lock is held. Returns the neighbours that could be
- * looked at; there are none if the window is in another page table.
+ * How many neighbours of a stream's last window have been written, those beside
+ * the page at @place in it, whose fault it was? The page-table lock is held.
+ * Returns the neighbours that could be looked at: none if the window is in
+ * another page table.
  */
 static unsigned int stream_written(struct vm_fault *vmf, u32 stream,
-				   unsigned int *written)
+				   unsigned int place, unsigned int *written)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned long page = vmf->address >> PAGE_SHIFT;
 	unsigned long table = round_down(page, PTRS_PER_PTE);
-	unsigned int pages = stream_pages(stream);
-	unsigned long first, last, next;
+	unsigned int i, pages = stream_pages(stream);
+	unsigned long start, next;
 	pte_t *pte;
 
 	*written = 0;
 	/* The address with these low bits that is nearest to the fault. */
 	next = page + sign_extend64(stream - page, NEXT_BITS - 1);
-	if (stream & STREAM_DOWN) {
-		first = next + 1;
-		last = next + pages - 1;
-	} else {
-		first = next - pages + 1;
-		last = next - 1;
-	}
+	start = stream & STREAM_DOWN ? next + 1 : next - pages;
 	if (pages == 1 ||
-	    first < max(table, vma->vm_start >> PAGE_SHIFT) ||
-	    last >= min(table + PTRS_PER_PTE, vma->vm_end >> PAGE_SHIFT))
+	    start < max(table, vma->vm_start >> PAGE_SHIFT) ||
+	    start + pages > min(table + PTRS_PER_PTE,
+				vma->vm_end >> PAGE_SHIFT))
 		return 0;
 
-	/* The window's own fault was at the end that is left out. */
-	for (pte = vmf->pte + (long)(first - page); first <= last;
-	     first++, pte++) {
+	pte = vmf->pte + (long)(start - page);
+	for (i = 0; i < pages; i++, pte++) {
 		pte_t ptent = ptep_get(pte);
 
-		*written += pte_present(ptent) && pte_dirty(ptent);
+		if (i != place)
+			*written += pte_present(ptent) && pte_dirty(ptent);
 	}
 
 	if (stream & STREAM_FULL) {
@@ -164,7 +159,9 @@ static bool large_folio = true;
 
 /*
  * The cap on a fault's service, and the running estimate of what a page of a
- * window costs, its share of the fault's own cost included. Both in ns.
+ * fault costs, its share of the fault's own cost included. Both in ns. The
+ * estimate follows the median: the mean is that of the few faults during which
+ * the CPU did something else.
  */
 static u64 latency_cap;
 static u32 page_cost;
@@ -185,23 +182,20 @@ static unsigned int window_limit(void)
 
 /*
  * For the policies without streams: look at the last window, and remember this
- * one, if the fault is at one end of it.
+ * one, with the fault's place in it where a second stream would be.
  */
 static unsigned int remember(struct vm_fault *vmf, unsigned int before,
 			     unsigned int after)
 {
 	unsigned int pages = before + 1 + after;
 	unsigned long page = vmf->address >> PAGE_SHIFT;
-	u32 last = streams_read(vmf->vma), stream = 0;
+	u64 last = streams_read(vmf->vma);
 	unsigned int written;
 
 	if (last & STREAM_FULL)
-		stream_written(vmf, last, &written);
-	if (!before)
-		stream = stream_of(page + pages, pages, false);
-	else if (!after)
-		stream = stream_of(page - pages, pages, true);
-	streams_write(vmf->vma, stream, 0);
+		stream_written(vmf, last, last >> 32, &written);
+	streams_write(vmf->vma, stream_of(page + after + 1, pages, false),
+		      before);
 	return cow_window(before, after);
 }
 
@@ -234,8 +228,8 @@ static bool stream_goes_on(u32 stream, u32 page)
 {
 	u32 ahead = (page - stream) & NEXT_MASK;
 
-	return !ahead || (ahead == (-2U & NEXT_MASK) &&
-			  !(stream & PAGES_MASK << PAGES_SHIFT));
+	return !ahead || (ahead == (-2U & NEXT_MASK) && !(stream & STREAM_DOWN) &&
+			  stream_pages(stream) == 1);
 }
 
 /* Could it? Quick, and true a little too often. */
@@ -268,8 +262,10 @@ static noinline unsigned int follow_stream(struct vm_fault *vmf, u64 streams)
 	if ((page - stream) & NEXT_MASK)
 		stream |= STREAM_DOWN;
 
-	seen = stream_written(vmf, stream, &written);
-	pages = roundup_pow_of_two(stream_pages(stream));
+	pages = stream_pages(stream);
+	seen = stream_written(vmf, stream, stream & STREAM_DOWN ? pages - 1 : 0,
+			      &written);
+	pages = roundup_pow_of_two(pages);
 	if (written == seen)
 		pages *= (seen || pages == 1) ? 2 : 1;
 	else if (2 * written < seen)
@@ -464,9 +460,9 @@ u64 cow_policy_get_cap(void)
  * @pages: the pages that it copied
  * @ns: the time that it took
  *
- * A moving average over about eight faults. It may rise eightfold at a time at
- * most, so that a fault during which the CPU did something else does not stop
- * all windows. Concurrent faults may lose each other's samples.
+ * The estimate goes a sixteenth up or down with each fault, so it settles where
+ * as many faults cost more as cost less. Concurrent faults may lose each other's
+ * samples.
  */
 void cow_policy_learn(unsigned int pages, u64 ns)
 {
@@ -475,12 +471,10 @@ void cow_policy_learn(unsigned int pages, u64 ns)
 
 	if (!pages)
 		return;
-	cost = min_t(u64, div_u64(ns, pages), U32_MAX / 16);
-	if (old) {
-		cost = min_t(u64, cost, 8ULL * old);
-		cost = (7ULL * old + cost + 7) / 8;
-	}
-	WRITE_ONCE(page_cost, max_t(u32, cost, 1));
+	cost = clamp_t(u64, div_u64(ns, pages), 16, U32_MAX / 2);
+	if (old)
+		cost = cost > old ? old + old / 16 : old - old / 16;
+	WRITE_ONCE(page_cost, max_t(u32, cost, 16));
 }
 
 /**
@@ -513,7 +507,10 @@ void cow_stats_reset(void)
  * @m: where to
  *
  * faults and copied are counted while timing or log is on, the others while
- * precopy is.
+ * precopy is. A neighbour is a hit if it was written, wasted if it was not, by
+ * the time of the next fault that looks at its window. Unjudged are those whose
+ * window no fault has looked at: the last one before the end, one in another
+ * page table, one that was served in part, one that another stream's evicted.
  */
 void cow_stats_show(struct seq_file *m)
 {
@@ -544,6 +541,8 @@ void cow_stats_show(struct seq_file *m)
 	seq_printf(m, "reused %llu\n", sum.reused);
 	seq_printf(m, "hit %llu\n", sum.hit);
 	seq_printf(m, "wasted %llu\n", sum.wasted);
+	seq_printf(m, "unjudged %llu\n",
+		   sum.neighbours - min(sum.neighbours, sum.hit + sum.wasted));
 	for (i = 0; i < NR_COW_SKIPS; i++)
 		seq_printf(m, "skip_%s %llu\n", skip_names[i], sum.skipped[i]);
 }
