@@ -97,7 +97,7 @@ cell() {
 
 # suite PROGRAM...: a test program that speaks TAP.
 suite() {
-	tap=$OUT/${1##*/}${COW_flavour:+-$COW_flavour}.tap
+	tap=$OUT/$(echo "${1##*/} ${2:-}" | tr -cs 'a-z0-9_\n' -)${COW_flavour:-lab}.tap
 	CMOCKA_MESSAGE_OUTPUT=TAP "$@" >"$tap"
 	suite_status=$?
 	[ $suite_status -eq 0 ] || grep '^not ok' "$tap" >&2
