@@ -17,7 +17,7 @@ set_sizes() {
 	when=$1
 	shift
 	for kib; do
-		echo "$when" >$thp/hugepages-${kib}kB/enabled
+		echo "$when" >$thp/hugepages-"${kib}"kB/enabled
 	done
 }
 
@@ -45,7 +45,8 @@ set_arm() {
 	fixed | adaptive)
 		# The region is filled with small pages, only copies may be large.
 		echo "$1" >"$COWLAB"/policy
-		echo "$([ "$1" = fixed ] && echo 16 || echo 32)" >"$COWLAB"/window
+		echo 16 >"$COWLAB"/window
+		[ "$1" = fixed ] || echo 32 >"$COWLAB"/window
 		echo 1 >"$COWLAB"/large_folio
 		set_sizes madvise 16 32 64 128
 		set_sizes never 2048
