@@ -76,6 +76,7 @@ userspace: deps
 programs: userspace
 	@$(MAKE) -s -C qemu/runner O=$(host) all
 	@$(MAKE) -s -C scripts/report O=$(host) all
+	@echo "programs: built in $(build)/userspace and $(build)/host"
 
 # All that a guest of one flavour needs.
 ifeq ($(FLAVOUR),stock)
