@@ -55,6 +55,7 @@ void cow_hist_show(struct seq_file *m, const struct cow_hist *hist);
 int cow_policy_init(void);
 void cow_policy_destroy(void);
 int cow_policy_enable(bool on);
+bool cow_policy_enabled(void);
 int cow_policy_choose(const char *name);
 void cow_policy_show(struct seq_file *m);
 void cow_policy_set_window(unsigned int pages);

@@ -31,7 +31,6 @@ static struct cow_hist hists[NR_STAGES] = {
 /* Serializes all that is written to debugfs. */
 static DEFINE_MUTEX(knob_lock);
 
-static bool precopy;
 static bool capped;
 static bool timing;
 static bool log;
@@ -151,16 +150,12 @@ static int set_listeners(bool new_timing, bool new_log, bool new_capped)
 
 static int set_precopy(u64 val)
 {
-	int ret = cow_policy_enable(val);
-
-	if (!ret)
-		precopy = val;
-	return ret;
+	return cow_policy_enable(val);
 }
 
 static u64 get_precopy(void)
 {
-	return precopy;
+	return cow_policy_enabled();
 }
 
 static int set_window(u64 val)

@@ -41,7 +41,6 @@
 #include <linux/math.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/pgtable.h>
 #include <linux/string.h>
 
@@ -367,6 +366,16 @@ int cow_policy_enable(bool on)
 	if (!ret)
 		enabled = on;
 	return ret;
+}
+
+/**
+ * cow_policy_enabled - whether faults ask the chosen policy
+ *
+ * Context: the caller serializes with cow_policy_enable().
+ */
+bool cow_policy_enabled(void)
+{
+	return enabled;
 }
 
 /**
