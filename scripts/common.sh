@@ -47,6 +47,12 @@ fragments() {
 	esac
 }
 
+# column NAME FILE: a field of cowbench's CSV, of the first round
+column() {
+	awk -F , -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) n = i }
+		NR == 2 { print $n }' "$2"
+}
+
 # run_guest OUT OPTIONS...: run cowguest, with OUT for the results; once more
 # where the emulator's own bug ended it, which has nothing to do with ours:
 # multi-threaded TCG before QEMU 8.1 may run into a static branch's int3 after
