@@ -43,7 +43,7 @@ fragments() {
 	case $1 in
 	lab) cat qemu/kernel.config ;;
 	debug) cat qemu/kernel.config qemu/debug.config ;;
-	stock) grep -v '^CONFIG_COW_' qemu/kernel.config ;;
+	stock) grep -vE '^CONFIG_(COW_|MANUAL_COW)' qemu/kernel.config ;;
 	esac
 }
 
