@@ -157,26 +157,29 @@ static unsigned int window_pages = DEFAULT_WINDOW;
 static bool large_folio = true;
 
 /*
- * The cap on a fault's service, and the running estimate of what a page of a
- * fault costs, its share of the fault's own cost included. Both in ns. The
- * estimate follows the median: the mean is that of the few faults during which
- * the CPU did something else.
+ * The cap on a fault's service, and running estimates of what a fault costs that
+ * copies one page, and of what each further page adds. All in ns. The estimates
+ * follow the median: the mean is that of the few faults during which the CPU did
+ * something else.
  */
 static u64 latency_cap;
-static u32 page_cost;
+static u32 fault_cost;
+static u32 neighbour_cost;
 
 /* The most pages a window may have now: the ceiling, and what the cap allows. */
 static unsigned int window_limit(void)
 {
 	unsigned int limit = READ_ONCE(window_pages);
 	u64 cap = READ_ONCE(latency_cap);
-	u32 cost = READ_ONCE(page_cost);
+	u32 alone = READ_ONCE(fault_cost);
+	u32 more = READ_ONCE(neighbour_cost);
 
 	if (!cap)
 		return limit;
-	if (!cost)
+	if (!alone || cap < alone)
 		return 1;
-	return clamp_t(u64, div_u64(cap, cost), 1, limit);
+	/* As long as no window was seen, a page may cost what a fault does. */
+	return min_t(u64, 1 + div_u64(cap - alone, more ?: alone), limit);
 }
 
 /*
@@ -448,11 +451,13 @@ bool cow_policy_get_large(void)
 
 /**
  * cow_policy_set_cap - plan no window whose service takes longer
- * @ns: the cap, 0 for none; the estimate of a page's cost starts anew
+ * @ns: the cap, 0 for none; the estimates of what a fault costs start
+ *	anew
  */
 void cow_policy_set_cap(u64 ns)
 {
-	WRITE_ONCE(page_cost, 0);
+	WRITE_ONCE(fault_cost, 0);
+	WRITE_ONCE(neighbour_cost, 0);
 	WRITE_ONCE(latency_cap, ns);
 }
 
@@ -464,26 +469,34 @@ u64 cow_policy_get_cap(void)
 	return READ_ONCE(latency_cap);
 }
 
+static void learn(u32 *estimate, u64 ns)
+{
+	u32 old = READ_ONCE(*estimate);
+	u32 cost = clamp_t(u64, ns, 16, U32_MAX / 2);
+
+	if (old)
+		cost = cost > old ? old + old / 16 : old - old / 16;
+	WRITE_ONCE(*estimate, max_t(u32, cost, 16));
+}
+
 /**
  * cow_policy_learn - what a fault cost, for the cap
  * @pages: the pages that it copied
  * @ns: the time that it took
  *
- * The estimate goes a sixteenth up or down with each fault, so it settles where
+ * An estimate goes a sixteenth up or down with each fault, so it settles where
  * as many faults cost more as cost less. Concurrent faults may lose each other's
  * samples.
  */
 void cow_policy_learn(unsigned int pages, u64 ns)
 {
-	u32 old = READ_ONCE(page_cost);
-	u64 cost;
+	u32 alone = READ_ONCE(fault_cost);
 
-	if (!pages)
-		return;
-	cost = clamp_t(u64, div_u64(ns, pages), 16, U32_MAX / 2);
-	if (old)
-		cost = cost > old ? old + old / 16 : old - old / 16;
-	WRITE_ONCE(page_cost, max_t(u32, cost, 16));
+	if (pages == 1)
+		learn(&fault_cost, ns);
+	else if (pages && alone)
+		learn(&neighbour_cost,
+		      div_u64(ns - min_t(u64, ns, alone), pages - 1));
 }
 
 /**
