@@ -112,6 +112,11 @@ static void streams_write(struct vm_area_struct *vma, u32 first, u32 second)
 	atomic_long_set(&vma->cow_hint, (u64)second << 32 | first);
 }
 
+static bool pte_written(pte_t pte)
+{
+	return pte_present(pte) && pte_dirty(pte);
+}
+
 /*
  * How many neighbours of a stream's last window have been written, those beside
  * the page at @place in it, whose fault it was? The page-table lock is held.
@@ -124,7 +129,7 @@ static unsigned int stream_written(struct vm_fault *vmf, u32 stream,
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned long page = vmf->address >> PAGE_SHIFT;
 	unsigned long table = round_down(page, PTRS_PER_PTE);
-	unsigned int i, pages = stream_pages(stream);
+	unsigned int i, n = 0, pages = stream_pages(stream);
 	unsigned long start, next;
 	pte_t *pte;
 
@@ -139,12 +144,9 @@ static unsigned int stream_written(struct vm_fault *vmf, u32 stream,
 		return 0;
 
 	pte = vmf->pte + (long)(start - page);
-	for (i = 0; i < pages; i++, pte++) {
-		pte_t ptent = ptep_get(pte);
-
-		if (i != place)
-			*written += pte_present(ptent) && pte_dirty(ptent);
-	}
+	for (i = 0; i < pages; i++)
+		n += pte_written(ptep_get(pte + i));
+	*written = n - pte_written(ptep_get(pte + place));
 
 	if (stream & STREAM_FULL) {
 		this_cpu_add(stats->hit, *written);
@@ -178,8 +180,13 @@ static unsigned int window_limit(void)
 		return limit;
 	if (!alone || cap < alone)
 		return 1;
-	/* As long as no window was seen, a page may cost what a fault does. */
-	return min_t(u64, 1 + div_u64(cap - alone, more ?: alone), limit);
+	/*
+	 * A page of a window costs less than a fault. If the first window took
+	 * longer, or none was seen yet, let there be another one.
+	 */
+	if (!more || more > alone)
+		more = alone;
+	return min_t(u64, 1 + div_u64(cap - alone, more), limit);
 }
 
 /*
