@@ -5,18 +5,17 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 
-all_arms := baseline thp mthp64 hugetlb next fixed adaptive
-all_workloads := seq rev rand sparse2 sparse8 sparse64 zipf reuse threads paced
-ARMS ?= baseline thp hugetlb next
-WORKLOADS ?= seq
-ROUNDS ?= 5
+ARMS ?= all
+WORKLOADS ?= all
+QUICK ?= 0
+ROUNDS ?= $(if $(filter 1,$(QUICK)),2,5)
 CLOCK ?= both
 SMP ?= $(shell nproc)
 MEM ?= 2G
 ACCEL ?= auto
 KERNEL_SRC ?=
 FLAVOUR ?= lab
-export ARMS WORKLOADS ROUNDS CLOCK SMP MEM ACCEL KERNEL_SRC FLAVOUR
+export ARMS WORKLOADS QUICK ROUNDS CLOCK SMP MEM ACCEL KERNEL_SRC FLAVOUR
 
 build := build
 host := $(CURDIR)/$(build)/host
@@ -36,9 +35,8 @@ test: deps
 check: deps programs
 	@scripts/check
 
-# Every arm on every workload.
-bench:
-	@$(MAKE) run ARMS="$(all_arms)" WORKLOADS="$(all_workloads)"
+# The same by the name that its users look for.
+bench: run
 
 # What the patches cost where they are not used, and what listening costs.
 overhead:

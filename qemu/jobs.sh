@@ -21,6 +21,18 @@ set_sizes() {
 	done
 }
 
+# set_window POLICY WINDOW LARGE-FOLIO. The region is filled with small pages,
+# only copies may be large.
+set_window() {
+	echo "$1" >"$COWLAB"/policy
+	echo "$2" >"$COWLAB"/window
+	echo "$3" >"$COWLAB"/large_folio
+	set_sizes madvise 16 32 64 128
+	set_sizes never 2048
+	echo 1 >"$COWLAB"/precopy
+	echo --kind 4k --large-copies
+}
+
 # Set up an arm of DESIGN.md section 4; prints cowbench's options for it.
 set_arm() {
 	echo 0 >"$COWLAB"/precopy
@@ -42,17 +54,15 @@ set_arm() {
 		echo 1 >"$COWLAB"/precopy
 		echo --kind 4k
 		;;
-	fixed | adaptive)
-		# The region is filled with small pages, only copies may be large.
-		echo "$1" >"$COWLAB"/policy
-		echo 16 >"$COWLAB"/window
-		[ "$1" = fixed ] || echo 32 >"$COWLAB"/window
-		echo 1 >"$COWLAB"/large_folio
-		set_sizes madvise 16 32 64 128
-		set_sizes never 2048
-		echo 1 >"$COWLAB"/precopy
-		echo --kind 4k --large-copies
+	fixed) set_window fixed 16 1 ;;
+	adaptive) set_window adaptive 32 1 ;;
+	fixed-w*-o[01])
+		# A point of the window sweep: fixed-w<window>-o<large_folio>.
+		pages=${1#fixed-w}
+		set_window fixed "${pages%-o?}" "${1##*-o}"
 		;;
+	manual_cow | populate_write) echo --kind 4k --prepare "$1" ;;
+	helper) echo --kind 4k --helper ;;
 	*)
 		echo "unknown arm $1" >&2
 		return 1
@@ -84,8 +94,8 @@ keep_lists_short() {
 	echo 1000000 >/proc/sys/vm/percpu_pagelist_high_fraction
 }
 
-# cell ARM WORKLOAD ROUND: measure one, first with nobody listening, which
-# gives what the writer saw, then with the histogram and the log on.
+# cell ARM WORKLOAD ROUND [log]: measure one, first with nobody listening, which
+# gives what the writer saw, then with the histogram on, and the log if asked.
 cell() {
 	cell_dir=$OUT/$1.$2.$3
 	mkdir -p "$cell_dir"
@@ -97,10 +107,16 @@ cell() {
 	cowbench $options --hist "$cell_dir/touch.hist" >"$cell_dir/user.csv" || return 1
 
 	echo 1 >"$COWLAB"/reset
-	echo "cowlab: begin arm=$1 workload=$2 round=$3" >/dev/kmsg
+	listen=timing
+	if [ "${4:-}" = log ]; then
+		listen=timing,log
+		echo "cowlab: begin arm=$1 workload=$2 round=$3" >/dev/kmsg
+	else
+		: >"$cell_dir/unlogged"
+	fi
 	# shellcheck disable=SC2086
-	cowbench $options --listen timing,log >"$cell_dir/listen.csv" || return 1
-	echo "cowlab: end arm=$1 workload=$2 round=$3" >/dev/kmsg
+	cowbench $options --listen $listen >"$cell_dir/listen.csv" || return 1
+	[ $listen = timing ] || echo "cowlab: end arm=$1 workload=$2 round=$3" >/dev/kmsg
 	cat "$COWLAB"/latency_hist >"$cell_dir/latency_hist"
 	cat "$COWLAB"/stats >"$cell_dir/stats"
 	unset_arm

@@ -116,6 +116,16 @@ static void render_csv(const struct report *rep, FILE *out)
 	summary_write_csv(rep->sum, out);
 }
 
+static void render_md(const struct report *rep, FILE *out)
+{
+	render(rep, &doc_md, out);
+}
+
+static void render_html(const struct report *rep, FILE *out)
+{
+	render(rep, &doc_html, out);
+}
+
 static int write_part(const struct report *rep, const char *name,
 		      render_fn render)
 {

@@ -115,3 +115,61 @@ const char *service_stage(const char *arm)
 {
 	return strcmp(arm, "hugetlb") ? "fault" : "hugetlb_copy";
 }
+
+/**
+ * sweep_point - is this arm a point of the window sweep
+ * @arm: its name: "fixed-w<window>-o<large_folio>" is one
+ * @window: pages a fault may serve
+ * @large: whether large folios are on
+ *
+ * Return: false where it is any other arm.
+ */
+bool sweep_point(const char *arm, unsigned int *window, bool *large)
+{
+	unsigned int w, o;
+	int n = 0;
+
+	if (sscanf(arm, "fixed-w%2u-o%1u%n", &w, &o, &n) != 2 || arm[n] ||
+	    o > 1)
+		return false;
+	*window = w;
+	*large = o;
+	return true;
+}
+
+/**
+ * is_sweep - is this arm a point of the window sweep
+ * @arm: its name
+ *
+ * Return: true if so.
+ */
+bool is_sweep(const char *arm)
+{
+	unsigned int window;
+	bool large;
+
+	return sweep_point(arm, &window, &large);
+}
+
+/**
+ * arm_prepares - is COW broken for the writer, not by it
+ * @arm: its name
+ *
+ * Return: true where the writer's faults are fewer than the COWs, or none.
+ */
+bool arm_prepares(const char *arm)
+{
+	return !strcmp(arm, "manual_cow") || !strcmp(arm, "populate_write") ||
+	       !strcmp(arm, "helper");
+}
+
+/**
+ * wall_only - is this measured under the wall clock alone
+ * @key: clock and round do not matter
+ *
+ * Return: true where it needs a second core, which icount has not.
+ */
+bool wall_only(const struct cell_key *key)
+{
+	return !strcmp(key->arm, "helper") || !strcmp(key->workload, "threads");
+}

@@ -38,5 +38,9 @@ int cmp_workload(const char *a, const char *b);
 int cmp_stage(const char *a, const char *b);
 int cmp_key(const struct cell_key *a, const struct cell_key *b);
 const char *service_stage(const char *arm);
+bool sweep_point(const char *arm, unsigned int *window, bool *large);
+bool is_sweep(const char *arm);
+bool arm_prepares(const char *arm);
+bool wall_only(const struct cell_key *key);
 
 #endif

@@ -22,12 +22,15 @@ extern char **environ;
 
 #define SVG_LIMIT ((size_t)8 << 20)
 
-static const char *const kind_names[PLOT_KINDS] = { "dist", "tail", "cost" };
+static const char *const kind_names[] = { "dist", "tail", "cost", "sweep",
+					  "memory" };
 
-static const char *const readings[PLOT_KINDS] = {
+static const char *const readings[] = {
 	"How to read it: each line is an arm; its height says how large a share of the arm's writes took about that long (eight steps to a doubling of time, both axes logarithmic). A hump far left is writes that met no fault, the main hump is the fault, what is right of it is the tail. Further left is better.",
 	"How to read it: each line is an arm; go right to a latency, and up to the line: that share of the writes took at least so long (both axes logarithmic). Where it crosses 0.1% is the p99.9. A line that falls earlier is better.",
 	"How to read it: time for each 4 KiB page written, all costs of the arm included, median over the rounds; the whisker is the least and the largest round, the number the ratio to baseline. Lower is better.",
+	"How to read it: each point is a run with that window for every fault; above, what a page written cost, below, what the slowest of a thousand writes cost. Go right as long as the upper line falls by more than the lower one's rise is worth to you. The dotted line is baseline.",
+	"How to read it: each point is an arm on a workload. Left of 1 it is faster than baseline, above 1 it copies pages that nobody writes: a label names the workload. Best is far left, on the floor.",
 };
 
 /* One colour and one dash for each known arm, and one for all others */
@@ -164,7 +167,8 @@ static double floor_of(const struct run *run, const struct plot *p)
 
 	for (size_t i = 0, end; i < run->cell.n; i = end) {
 		end = run_group_end(run, i);
-		if (!is_group(&run->cell.v[i], p->clock, p->workload))
+		if (!is_group(&run->cell.v[i], p->clock, p->workload) ||
+		    is_sweep(run->cell.v[i].key.arm))
 			continue;
 		total = arm_hist(&run->cell.v[i], end - i, hist);
 		if (total > most)
@@ -183,7 +187,8 @@ static bool script_hist(FILE *gp, const struct plot *p, const struct run *run)
 		const struct cell *c = &run->cell.v[i];
 
 		end = run_group_end(run, i);
-		if (!is_group(c, p->clock, p->workload) || n == ARRAY_SIZE(arm))
+		if (!is_group(c, p->clock, p->workload) ||
+		    is_sweep(c->key.arm) || n == ARRAY_SIZE(arm))
 			continue;
 		total = arm_hist(c, end - i, hist);
 		if (total <= 0)
@@ -236,7 +241,8 @@ static bool script_cost(FILE *gp, const struct plot *p,
 		const struct summary_row *r = &sum->row.v[i];
 
 		if (r->source != SRC_USER || r->clock != p->clock ||
-		    strcmp(r->workload, p->workload) || isnan(r->ns_per_page))
+		    strcmp(r->workload, p->workload) || isnan(r->ns_per_page) ||
+		    is_sweep(r->arm))
 			continue;
 		/* arm names are letters, digits, '_' and '-' only */
 		fprintf(gp, "%zu %s %.17g %.17g %.17g ", n++, r->arm,
@@ -263,6 +269,129 @@ static bool script_cost(FILE *gp, const struct plot *p,
 		"plot $d using 1:3:7:xtic(2) with boxes lc rgb variable, \\\n"
 		"  $d using 1:4:(0):($5-$4) with vectors heads size graph 0.01,90 lc rgb '#333333' lw 1.5, \\\n"
 		"  $d using 1:5:6 with labels offset 0,0.8 font ',14'\n");
+	return true;
+}
+
+/* One line of the sweep: window, cost of a page, p99.9; how many points */
+static size_t put_sweep(FILE *gp, const struct plot *p,
+			const struct summary *sum, bool large)
+{
+	size_t n = 0;
+
+	fprintf(gp, "$o%d << COWLAB_END\n", large);
+	for (unsigned int window = 1; window <= 64; window *= 2) {
+		char arm[NAME_LEN];
+		const struct summary_row *r;
+
+		snprintf(arm, sizeof(arm), "fixed-w%u-o%d", window, large);
+		r = touch_row(sum, p->clock, arm, "seq");
+		if (!r || isnan(r->ns_per_page) || r->lat.p999 == NONE)
+			continue;
+		fprintf(gp, "%u %.17g %" PRIu64 "\n", window, r->ns_per_page,
+			r->lat.p999);
+		n++;
+	}
+	fprintf(gp, "COWLAB_END\n");
+	return n;
+}
+
+static bool script_sweep(FILE *gp, const struct plot *p,
+			 const struct summary *sum)
+{
+	static const char *const label[] = { "ns per page written",
+					     "p99.9 of a write, ns" };
+	const struct summary_row *base;
+	bool any[2];
+
+	for (int o = 0; o < 2; o++)
+		any[o] = put_sweep(gp, p, sum, o);
+	if (!any[0] && !any[1])
+		return false;
+	base = touch_row(sum, p->clock, "baseline", "seq");
+	put_head(gp, p, 640);
+	fprintf(gp, "unset title\nset multiplot layout 2,1 title ");
+	put_quoted(gp, p->title);
+	fprintf(gp, " font ',15'\nset tmargin 1\nset logscale x 2\n");
+	fprintf(gp,
+		"set xrange [0.9:72]\nset xtics (1, 2, 4, 8, 16, 32, 64) font ',13'\nset ytics font ',13'\n");
+	for (int k = 0; k < 2; k++) {
+		const char *sep = "";
+
+		fprintf(gp, "set ylabel '%s'\n", label[k]);
+		fputs(k ? "set logscale y\nset yrange [*:*]\nunset key\nset xlabel 'window, pages'\n" :
+			  "set yrange [0:*]\nset key top right\n",
+		      gp);
+		fprintf(gp, "plot ");
+		for (int o = 0; o < 2; o++) {
+			if (!any[o])
+				continue;
+			fprintf(gp,
+				"%s$o%d using 1:%d with linespoints lc rgb '%s' lw 2.4 pt 7 ps 0.7 title '%s'",
+				sep, o, k + 2, o ? colours[5] : colours[4],
+				o ? "large folios" : "order 0");
+			sep = ", \\\n  ";
+		}
+		if (base && !isnan(base->ns_per_page) && base->lat.p999 != NONE)
+			fprintf(gp,
+				"%s%.17g with lines lc rgb '#000000' lw 1.6 dt (3,3) title 'baseline'",
+				sep,
+				k ? (double)base->lat.p999 : base->ns_per_page);
+		fprintf(gp, "\n");
+	}
+	fprintf(gp, "unset multiplot\n");
+	return true;
+}
+
+static bool script_memory(FILE *gp, const struct plot *p,
+			  const struct summary *sum)
+{
+	const char *arm[64];
+	size_t n = 0;
+
+	for (size_t i = 0; i < sum->row.n; i++) {
+		const struct summary_row *r = &sum->row.v[i];
+		double copied = copied_per_page(r);
+
+		if (r->source != SRC_USER || r->clock != p->clock ||
+		    is_sweep(r->arm) || !strcmp(r->arm, "baseline") ||
+		    isnan(r->ratio) || isnan(copied))
+			continue;
+		if (!n || strcmp(arm[n - 1], r->arm)) {
+			if (n == ARRAY_SIZE(arm))
+				break;
+			fprintf(gp, "%s$m%zu << COWLAB_END\n",
+				n ? "COWLAB_END\n" : "", n);
+			arm[n++] = r->arm;
+		}
+		fprintf(gp, "%.17g %.17g %s\n", r->ratio, copied,
+			copied > 1.05 ? r->workload : "-");
+	}
+	if (!n)
+		return false;
+	fprintf(gp, "COWLAB_END\n");
+	put_head(gp, p, 560);
+	fprintf(gp,
+		"set logscale xy\nset xlabel 'time a page written, as a ratio to baseline'\n");
+	fprintf(gp,
+		"set ylabel 'pages copied for each page written'\nset yrange [0.9:100]\n");
+	fprintf(gp,
+		"set xtics (0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 3, 5, 10, 20, 50) font ',13'\n");
+	fprintf(gp,
+		"set ytics (1, 2, 4, 8, 16, 32, 64) font ',13'\nset arrow from 1, graph 0 to 1, graph 1 nohead lc rgb '#666666' lw 1.5\n");
+	fprintf(gp,
+		"set key outside bottom center horizontal reverse Left samplen 1 width 1\nset offsets graph 0.04,graph 0.1,0,0\n");
+	fprintf(gp, "plot ");
+	for (size_t i = 0; i < n; i++) {
+		fprintf(gp,
+			"%s$m%zu using 1:2 with points lc rgb '%s' pt %zu ps 1 lw 1.8 title ",
+			i ? ", \\\n  " : "", i, colour(arm[i]), 1 + i % 13);
+		put_quoted(gp, arm[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		fprintf(gp,
+			", \\\n  $m%zu using 1:2:(strcol(3) eq '-' ? '' : strcol(3)) with labels left offset 0.7,0.3 font ',10' textcolor rgb '%s' notitle",
+			i, colour(arm[i]));
+	fprintf(gp, "\n");
 	return true;
 }
 
@@ -393,48 +522,98 @@ static void plot_free(struct plot *p)
 	free(p->svg);
 }
 
-/* 1: drawn, 0: there is nothing to draw, -1: it failed */
-static int draw(struct plot *p, const struct run *run,
-		const struct summary *sum, char **why)
+/**
+ * plots_add - have a picture drawn, and write it to plots/
+ * @p: the pictures
+ * @run: the run
+ * @new: kind, clock, workload, file, title and reading are set; taken over
+ * @script: what gnuplot is told: a picture of the terminal svg
+ * @len: its length
+ * @why: on failure, a line that says why, to be freed
+ *
+ * Return: 0, or -1.
+ */
+int plots_add(struct plots *p, const struct run *run, struct plot *new,
+	      const char *script, size_t len, char **why)
 {
-	const struct env_boot *b = &run->env.boot[p->clock];
-	static const char *const what[PLOT_KINDS] = {
-		"What the writer saw",
-		"Tail of what the writer saw",
-		"Cost of a page written",
+	char *path;
+	int ret = run_gnuplot(script, len, new, why);
+
+	if (!ret) {
+		path = xasprintf("%s/%s", run->dir, new->file);
+		ret = write_file(path, new->svg, new->len);
+		if (ret)
+			*why = xasprintf("%s: %s", path, strerror(errno));
+		free(path);
+	}
+	if (ret)
+		plot_free(new);
+	else
+		vec_push(&p->plot, *new);
+	return ret;
+}
+
+static bool put_script(FILE *gp, const struct plot *p, const struct run *run,
+		       const struct summary *sum)
+{
+	switch (p->kind) {
+	case PLOT_DIST:
+	case PLOT_TAIL:
+		return script_hist(gp, p, run);
+	case PLOT_COST:
+		return script_cost(gp, p, sum);
+	case PLOT_SWEEP:
+		return script_sweep(gp, p, sum);
+	case PLOT_MEMORY:
+		return script_memory(gp, p, sum);
+	default:
+		return false;
+	}
+}
+
+/* Draw what there is to draw; 0, or -1 where it failed */
+static int draw(struct plots *p, const struct run *run,
+		const struct summary *sum, enum plot_kind kind,
+		enum cow_clock clock, const char *workload, char **why)
+{
+	static const char *const what[] = {
+		"What the writer saw",	     "Tail of what the writer saw",
+		"Cost of a page written",    "What a larger window is worth",
+		"Memory against time saved",
 	};
-	char *script, *path;
+	const struct env_boot *b = &run->env.boot[clock];
+	struct plot new = { .kind = kind, .clock = clock };
+	char *script;
 	size_t len;
 	bool any;
 	FILE *gp;
-	int ret;
+	int ret = 0;
 
-	p->file = xasprintf("plots/%s-%s-%s.svg", clock_name(p->clock),
-			    p->workload, kind_names[p->kind]);
-	p->title = xasprintf("%s: %s (clock %s, accel %s)", what[p->kind],
-			     p->workload, clock_name(p->clock), b->accel);
-	p->reading = readings[p->kind];
+	snprintf(new.workload, sizeof(new.workload), "%s", workload);
+	new.file = xasprintf("plots/%s%s%s-%s.svg", clock_name(clock),
+			     *workload ? "-" : "", workload, kind_names[kind]);
+	new.title = xasprintf("%s%s%s (clock %s, accel %s)", what[kind],
+			      *workload ? ": " : "", workload,
+			      clock_name(clock), b->accel);
+	new.reading = readings[kind];
 	gp = open_memstream(&script, &len);
 	if (!gp) {
 		*why = xstrdup("out of memory");
+		plot_free(&new);
 		return -1;
 	}
-	any = p->kind == PLOT_COST ? script_cost(gp, p, sum) :
-				     script_hist(gp, p, run);
+	any = put_script(gp, &new, run, sum);
 	if (fclose(gp)) {
 		*why = xstrdup("out of memory");
+		plot_free(&new);
 		return -1;
 	}
-	ret = any ? run_gnuplot(script, len, p, why) : 1;
+	if (any)
+		ret = plots_add(p, run, &new, script, len, why);
+	else
+		plot_free(&new);
 	free(script);
-	if (ret)
-		return ret < 0 ? -1 : 0;
-	path = xasprintf("%s/%s", run->dir, p->file);
-	ret = write_file(path, p->svg, p->len);
-	if (ret)
-		*why = xasprintf("%s: %s", path, strerror(errno));
-	free(path);
-	return ret ? -1 : 1;
+	return ret;
 }
 
 /* Make plots/, and take away pictures of an earlier report */
@@ -466,12 +645,53 @@ fail:
 	goto out;
 }
 
-static bool has_plot(const struct plots *p, const struct cell_key *key)
+/**
+ * plots_find - a picture of a run
+ * @p: the pictures
+ * @kind: what it shows
+ * @clock: of which boot
+ * @workload: and workload, "" where it shows more than one
+ *
+ * Return: the picture, or NULL.
+ */
+const struct plot *plots_find(const struct plots *p, enum plot_kind kind,
+			      enum cow_clock clock, const char *workload)
+{
+	for (size_t i = 0; i < p->plot.n; i++) {
+		const struct plot *o = &p->plot.v[i];
+
+		if (o->kind == kind && o->clock == clock &&
+		    !strcmp(o->workload, workload))
+			return o;
+	}
+	return NULL;
+}
+
+/**
+ * plots_named - a picture, by its name
+ * @p: the pictures
+ * @file: such as "plots/wall-redis.svg"
+ *
+ * Return: the picture, or NULL.
+ */
+const struct plot *plots_named(const struct plots *p, const char *file)
 {
 	for (size_t i = 0; i < p->plot.n; i++)
-		if (p->plot.v[i].clock == key->clock &&
-		    !strcmp(p->plot.v[i].workload, key->workload))
+		if (!strcmp(p->plot.v[i].file, file))
+			return &p->plot.v[i];
+	return NULL;
+}
+
+static bool drawn(const struct run *run, size_t i, bool whole_boot)
+{
+	for (size_t k = 0; k < i; k++) {
+		const struct cell_key *a = &run->cell.v[k].key;
+		const struct cell_key *b = &run->cell.v[i].key;
+
+		if (a->clock == b->clock &&
+		    (whole_boot || !strcmp(a->workload, b->workload)))
 			return true;
+	}
 	return false;
 }
 
@@ -493,22 +713,16 @@ int plots_make(struct plots *p, const struct run *run,
 	for (size_t i = 0; i < run->cell.n; i = run_group_end(run, i)) {
 		const struct cell_key *key = &run->cell.v[i].key;
 
-		if (has_plot(p, key))
-			continue;
-		for (int k = 0; k < PLOT_KINDS; k++) {
-			struct plot new = { .kind = (enum plot_kind)k,
-					    .clock = key->clock };
-			int ret;
-
-			memcpy(new.workload, key->workload, NAME_LEN);
-			ret = draw(&new, run, sum, why);
-			if (ret > 0)
-				vec_push(&p->plot, new);
-			else
-				plot_free(&new);
-			if (ret < 0)
+		for (int k = PLOT_SWEEP; k <= PLOT_MEMORY; k++)
+			if (!drawn(run, i, true) &&
+			    draw(p, run, sum, (enum plot_kind)k, key->clock, "",
+				 why))
 				return -1;
-		}
+		for (int k = PLOT_DIST; k <= PLOT_COST; k++)
+			if (!drawn(run, i, false) &&
+			    draw(p, run, sum, (enum plot_kind)k, key->clock,
+				 key->workload, why))
+				return -1;
 	}
 	return 0;
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* render.h - the report as Markdown and as HTML */
+/* render.h - the report, section by section */
 #ifndef COWREPORT_RENDER_H
 #define COWREPORT_RENDER_H
 
-#include "plot.h"
-#include "table.h"
+#include "doc.h"
 
 /**
  * struct report - all that a report tells
@@ -49,13 +48,19 @@ char *check_sentence(const struct run *run, const struct cell *c,
 		     const struct cross_check *x);
 char *run_sentence(const struct run *run);
 
-void render_md(const struct report *rep, FILE *out);
-void render_html(const struct report *rep, FILE *out);
+void section_findings(const struct report *rep, struct doc *doc);
+void section_paper_table(const struct report *rep, struct doc *doc);
+void section_ratios(const struct report *rep, struct doc *doc);
+void section_sweep(const struct report *rep, struct doc *doc);
+void section_tail(const struct report *rep, struct doc *doc);
+void section_memory(const struct report *rep, struct doc *doc);
+void section_claims(const struct report *rep, struct doc *doc);
+void section_emulation(const struct report *rep, struct doc *doc);
+void section_cells(const struct report *rep, struct doc *doc);
+void section_quality(const struct report *rep, struct doc *doc);
+void section_environment(const struct report *rep, struct doc *doc);
+void section_method(const struct report *rep, struct doc *doc);
 
-void put_md(FILE *out, const char *s);
-void put_html(FILE *out, const char *s);
-
-extern const char *const method[];
-extern const size_t method_len;
+void render(const struct report *rep, const struct doc_kind *kind, FILE *out);
 
 #endif

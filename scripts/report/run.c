@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "run.h"
 
@@ -81,10 +82,14 @@ static bool *part_ok(struct cell *c, enum part part)
 
 /*
  * A histogram nothing was put into is empty, and right, where the log has not
- * a line of that pass either.
+ * a line of that pass either or, without a log, where the writer had no fault that copied.
  */
 static bool nothing_sampled(const struct cell *c)
 {
+	if (c->unlogged)
+		return c->listen_ok && (!c->listen.faults ||
+					(!strcmp(c->key.workload, "reuse") &&
+					 !c->listen.pages_copied));
 	return c->listen_ok && c->seg && c->seg->complete && !c->seg->ns.n &&
 	       !c->seg->lost && !c->seg->malformed;
 }
@@ -123,6 +128,18 @@ static void load_part(struct run *run, struct cell *c, enum part part,
 	else if (ret)
 		problem(run, PROBLEM_CELL, "%s: %s is %s: left out", name,
 			part_files[part], parse_status_name(ret));
+}
+
+/* The guest leaves this file where it did not turn on the log */
+static bool is_unlogged(const struct run *run, const struct cell_key *key)
+{
+	char *path = xasprintf("%s/raw/%s/%s.%s.%ju/unlogged", run->dir,
+			       clock_name(key->clock), key->arm, key->workload,
+			       (uintmax_t)key->round);
+	bool there = !access(path, F_OK);
+
+	free(path);
+	return there;
 }
 
 static void check_verified(struct run *run, const char *name, const char *file,
@@ -185,6 +202,7 @@ static void load_cells(struct run *run)
 
 		if (c->has_dir) {
 			dirs++;
+			c->unlogged = is_unlogged(run, &c->key);
 			for (int p = 0; p < PARTS; p++) {
 				load_part(run, c, (enum part)p, name, a.part);
 				everywhere[p] &= a.part[p];
@@ -210,7 +228,11 @@ static void load_cells(struct run *run)
 				name);
 		else
 			tell_absent(run, name, absent.v[i].part, everywhere);
-		if (run->dmesg.seg.n && !c->seg)
+		if (c->unlogged && c->seg)
+			problem(run, PROBLEM_CELL,
+				"%s: in dmesg.log (line %zu), where it should not be",
+				name, c->seg->line);
+		else if (run->dmesg.seg.n && !c->seg && !c->unlogged)
 			problem(run, PROBLEM_CELL,
 				"%s: nothing of it in dmesg.log", name);
 		else if (c->seg && !c->seg->complete)
@@ -505,7 +527,7 @@ static void check_boots(struct run *run)
 			const struct cell_key *g = &run->cell.v[i].key;
 
 			if (g->clock == clock || g->clock == CLK_UNKNOWN ||
-			    has_group(run, clock, g))
+			    wall_only(g) || has_group(run, clock, g))
 				continue;
 			problem(run, PROBLEM_ROUND,
 				"%s/%s.%s: not measured; clock %s has it",

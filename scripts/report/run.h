@@ -34,8 +34,9 @@ struct problem {
  * struct cell - one round of one arm, with all that was left of it
  * @key: which
  * @has_dir: there is a folder for it under raw/
+ * @unlogged: its listening pass was made with timing alone, without the log
  * @user_ok: @user holds the quiet pass
- * @listen_ok: @listen holds the pass with timing and log on
+ * @listen_ok: @listen holds the listening pass
  * @hist_ok: @hist holds the debugfs histogram of that pass
  * @touch_ok: @touch holds the histogram of the quiet pass
  * @stats_ok: @stats holds the module's counters
@@ -50,7 +51,7 @@ struct problem {
  */
 struct cell {
 	struct cell_key key;
-	bool has_dir;
+	bool has_dir, unlogged;
 	bool user_ok, listen_ok, hist_ok, touch_ok, stats_ok, log_ok;
 	struct user_rec user, listen;
 	struct stage_list hist;

@@ -56,6 +56,13 @@ const struct summary_row *summary_find(const struct summary *sum,
 				       enum cow_clock clock, const char *arm,
 				       const char *workload, enum source source,
 				       const char *stage);
+const struct summary_row *touch_row(const struct summary *sum,
+				    enum cow_clock clock, const char *arm,
+				    const char *workload);
+const struct summary_row *service_row(const struct summary *sum,
+				      enum cow_clock clock, const char *arm,
+				      const char *workload);
+double copied_per_page(const struct summary_row *row);
 
 /**
  * enum verdict - do the counts of a cell agree

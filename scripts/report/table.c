@@ -248,7 +248,8 @@ static char *rounds_of(const struct summary *sum, enum cow_clock clock,
 		char *longer;
 
 		if (r->clock != clock || r->source != source ||
-		    strcmp(r->workload, workload) || strcmp(r->stage, stage))
+		    strcmp(r->workload, workload) || strcmp(r->stage, stage) ||
+		    is_sweep(r->arm))
 			continue;
 		least = r->rounds < least ? r->rounds : least;
 		most = r->rounds > most ? r->rounds : most;
@@ -294,7 +295,8 @@ static void each_arm(const struct run *run, enum cow_clock clock,
 	for (size_t i = 0; i < run->cell.n; i = run_group_end(run, i)) {
 		const struct cell_key *key = &run->cell.v[i].key;
 
-		if (key->clock == clock && !strcmp(key->workload, workload))
+		if (key->clock == clock && !strcmp(key->workload, workload) &&
+		    !is_sweep(key->arm))
 			fn(key, arg);
 	}
 }
@@ -312,10 +314,8 @@ static void service_arm(const struct cell_key *key, void *arg)
 	struct latency lat;
 	struct table *t = a->t;
 
-	svc = summary_find(a->sum, key->clock, key->arm, key->workload,
-			   SRC_DEBUGFS, service_stage(key->arm));
-	user = summary_find(a->sum, key->clock, key->arm, key->workload,
-			    SRC_USER, "touch");
+	svc = service_row(a->sum, key->clock, key->arm, key->workload);
+	user = touch_row(a->sum, key->clock, key->arm, key->workload);
 	latency_init(&lat);
 	if (svc)
 		lat = svc->lat;
@@ -416,8 +416,7 @@ static void touch_arm(const struct cell_key *key, void *arg)
 	struct latency lat;
 	struct table *t = a->t;
 
-	r = summary_find(a->sum, key->clock, key->arm, key->workload, SRC_USER,
-			 "touch");
+	r = touch_row(a->sum, key->clock, key->arm, key->workload);
 	latency_init(&lat);
 	if (r)
 		lat = r->lat;
@@ -565,7 +564,8 @@ struct table *table_stats(const struct run *run, enum cow_clock clock,
 	for (size_t i = 0; i < run->cell.n; i++) {
 		const struct cell *c = &run->cell.v[i];
 
-		if (!c->stats_ok || !in_group(&c->key, clock, workload))
+		if (!c->stats_ok || is_sweep(c->key.arm) ||
+		    !in_group(&c->key, clock, workload))
 			continue;
 		if (ncol < TABLE_COLS &&
 		    (ncol == 1 || strcmp(head[ncol - 1], c->key.arm)))
@@ -614,4 +614,222 @@ struct table *table_stats(const struct run *run, enum cow_clock clock,
 		"debugfs file stats after the listening pass, sums over the rounds; counters that are 0 in every arm are left out.");
 	vec_free(&keys);
 	return t;
+}
+
+/**
+ * table_paper - Table 1 beside the paper's
+ * @run: the run
+ * @sum: its summary
+ * @clock: the boot
+ *
+ * Return: the table, or NULL where seq was not measured.
+ */
+struct table *table_paper(const struct run *run, const struct summary *sum,
+			  enum cow_clock clock)
+{
+	static const char *const head[] = {
+		"arm",
+		"the paper's avg, ns",
+		"min",
+		"max",
+		"avg to baseline",
+		"this run's avg",
+		"min",
+		"max",
+		"avg to baseline",
+		"ns per page written",
+		"to baseline",
+	};
+	/* Its huge page may be either of ours, its precopy is next */
+	static const struct {
+		const char *arm;
+		uint64_t avg, min, max;
+	} paper[] = {
+		{ "baseline", 17734, 5668, 235007 },
+		{ "hugetlb", 27882, 3272, 628579 },
+		{ "thp", 27882, 3272, 628579 },
+		{ "next", 14338, 2780, 372578 },
+	};
+	const struct summary_row *base =
+		service_row(sum, clock, "baseline", "seq");
+	struct table *t = table_new(head, ARRAY_SIZE(head), 1);
+	char *label = env_label(&run->env, clock);
+
+	t->title = xasprintf(
+		"Table 1 of the paper, and of this run: one COW, ns (%s)",
+		label);
+	free(label);
+	for (size_t i = 0; i < ARRAY_SIZE(paper); i++) {
+		const struct summary_row *svc =
+			service_row(sum, clock, paper[i].arm, "seq");
+		const struct summary_row *user =
+			touch_row(sum, clock, paper[i].arm, "seq");
+
+		if (!svc && !user)
+			continue;
+		table_put(t, "%s", paper[i].arm);
+		put_ns(t, paper[i].avg, DENSE_NO);
+		put_ns(t, paper[i].min, DENSE_NO);
+		put_ns(t, paper[i].max, DENSE_NO);
+		put_double(t, (double)paper[i].avg / (double)paper[0].avg, 3,
+			   DENSE_NO);
+		put_ns(t, avg_of(svc), DENSE_NO);
+		put_ns(t, svc ? svc->lat.min : NONE, DENSE_NO);
+		put_ns(t, svc ? svc->lat.max : NONE, DENSE_NO);
+		put_double(t,
+			   svc && base && base->lat.avg > 0 ?
+				   (double)(svc->lat.avg / base->lat.avg) :
+				   NAN,
+			   3, DENSE_NO);
+		put_double(t, user ? user->ns_per_page : NAN, 1, DENSE_NO);
+		put_double(t, user ? user->ratio : NAN, 3, DENSE_NO);
+	}
+	if (t->cell.n)
+		return t;
+	table_free(t);
+	return NULL;
+}
+
+static void add_name(const char *name, const char **list, size_t *n, size_t max,
+		     int (*cmp)(const char *a, const char *b))
+{
+	size_t at;
+
+	for (at = 0; at < *n; at++)
+		if (!strcmp(list[at], name))
+			return;
+	if (*n == max)
+		return;
+	for (at = (*n)++; at && cmp(list[at - 1], name) > 0; at--)
+		list[at] = list[at - 1];
+	list[at] = name;
+}
+
+static double ratio_of(const struct summary_row *row)
+{
+	return row ? row->ratio : NAN;
+}
+
+/* Arms down, workloads across, a ratio in each cell; NULL where there is none */
+static struct table *grid(const struct run *run, const struct summary *sum,
+			  enum cow_clock clock, const char *what,
+			  double (*value)(const struct summary_row *row),
+			  int decimals)
+{
+	const char *head[TABLE_COLS] = { "arm" }, *arm[64];
+	size_t ncol = 0, narm = 0;
+	struct table *t;
+	char *label;
+
+	for (size_t i = 0; i < sum->row.n; i++) {
+		const struct summary_row *r = &sum->row.v[i];
+
+		if (r->clock != clock || r->source != SRC_USER ||
+		    is_sweep(r->arm) || !strcmp(r->arm, "baseline") ||
+		    isnan(value(r)))
+			continue;
+		add_name(r->arm, arm, &narm, ARRAY_SIZE(arm), cmp_arm);
+		add_name(r->workload, head + 1, &ncol, TABLE_COLS - 1,
+			 cmp_workload);
+	}
+	if (!narm)
+		return NULL;
+	t = table_new(head, ncol + 1, 1);
+	t->heat = true;
+	label = env_label(&run->env, clock);
+	t->title = xasprintf("%s (%s)", what, label);
+	free(label);
+	for (size_t i = 0; i < narm; i++) {
+		table_put(t, "%s", arm[i]);
+		for (size_t k = 1; k <= ncol; k++)
+			put_double(
+				t,
+				value(touch_row(sum, clock, arm[i], head[k])),
+				decimals, DENSE_NO);
+	}
+	return t;
+}
+
+/**
+ * table_ratios - the map of the run: a page written, against baseline
+ * @run: the run
+ * @sum: its summary
+ * @clock: the boot
+ *
+ * Return: the table, or NULL where baseline is the only arm.
+ */
+struct table *table_ratios(const struct run *run, const struct summary *sum,
+			   enum cow_clock clock)
+{
+	return grid(run, sum, clock,
+		    "A page written, as a ratio to baseline: arm by workload",
+		    ratio_of, 3);
+}
+
+/**
+ * table_memory - pages copied for each page written
+ * @run: the run
+ * @sum: its summary
+ * @clock: the boot
+ *
+ * Return: the table, or NULL where nothing was copied.
+ */
+struct table *table_memory(const struct run *run, const struct summary *sum,
+			   enum cow_clock clock)
+{
+	return grid(run, sum, clock,
+		    "Pages copied for each page written: arm by workload",
+		    copied_per_page, 2);
+}
+
+/**
+ * table_sweep - what a larger window is worth
+ * @run: the run
+ * @sum: its summary
+ * @clock: the boot
+ *
+ * Return: the table, or NULL where no window was swept.
+ */
+struct table *table_sweep(const struct run *run, const struct summary *sum,
+			  enum cow_clock clock)
+{
+	static const char *const head[] = {
+		"window",
+		"order 0: ns per page",
+		"ratio to baseline",
+		"p99.9 of a write",
+		"large folios: ns per page",
+		"ratio to baseline",
+		"p99.9 of a write",
+	};
+	struct table *t = table_new(head, ARRAY_SIZE(head), 0);
+	char *label = env_label(&run->env, clock);
+	bool any = false;
+
+	t->title = xasprintf("Window sweep, policy fixed: seq (%s)", label);
+	free(label);
+	for (unsigned int window = 1; window <= 64; window *= 2) {
+		const struct summary_row *r[2];
+
+		for (int o = 0; o < 2; o++) {
+			char arm[NAME_LEN];
+
+			snprintf(arm, sizeof(arm), "fixed-w%u-o%d", window, o);
+			r[o] = touch_row(sum, clock, arm, "seq");
+		}
+		if (!r[0] && !r[1])
+			continue;
+		any = true;
+		table_put(t, "%u", window);
+		for (int o = 0; o < 2; o++) {
+			put_double(t, r[o] ? r[o]->ns_per_page : NAN, 1,
+				   DENSE_NO);
+			put_double(t, ratio_of(r[o]), 3, DENSE_NO);
+			put_ns(t, r[o] ? r[o]->lat.p999 : NONE, DENSE_NO);
+		}
+	}
+	if (any)
+		return t;
+	table_free(t);
+	return NULL;
 }

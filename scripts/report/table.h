@@ -14,6 +14,7 @@
  * @ncol: number of columns
  * @head: their heads
  * @left: a bit for each column that is set flush left
+ * @heat: its numbers are ratios, and are shaded
  * @cell: the cells, row by row
  * @note: lines that belong under it
  */
@@ -22,6 +23,7 @@ struct table {
 	size_t ncol;
 	const char *head[TABLE_COLS];
 	unsigned int left;
+	bool heat;
 	VEC(char *) cell;
 	VEC(char *) note;
 };
@@ -54,6 +56,14 @@ struct table *table_touch(const struct run *run, const struct summary *sum,
 struct table *table_counts(const struct run *run);
 struct table *table_stats(const struct run *run, enum cow_clock clock,
 			  const char *workload);
+struct table *table_paper(const struct run *run, const struct summary *sum,
+			  enum cow_clock clock);
+struct table *table_ratios(const struct run *run, const struct summary *sum,
+			   enum cow_clock clock);
+struct table *table_memory(const struct run *run, const struct summary *sum,
+			   enum cow_clock clock);
+struct table *table_sweep(const struct run *run, const struct summary *sum,
+			  enum cow_clock clock);
 void table_print_service(const struct run *run, const struct summary *sum,
 			 enum cow_clock clock, const char *workload, FILE *out);
 

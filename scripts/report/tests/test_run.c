@@ -109,8 +109,8 @@ static void test_self_contained(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		assert_false(says("run/report.html", words[i]));
 	assert_int_equal(
-		sh("test $(grep -c '<svg' %s/run/report.html) = 6", tmp), 0);
-	assert_int_equal(sh("test $(ls %s/run/plots/*.svg | wc -l) = 6", tmp),
+		sh("test $(grep -c '<svg' %s/run/report.html) = 8", tmp), 0);
+	assert_int_equal(sh("test $(ls %s/run/plots/*.svg | wc -l) = 8", tmp),
 			 0);
 	/* an id stands on the page once */
 	assert_int_equal(
