@@ -94,8 +94,9 @@ keep_lists_short() {
 	echo 1000000 >/proc/sys/vm/percpu_pagelist_high_fraction
 }
 
-# cell ARM WORKLOAD ROUND [log]: measure one, first with nobody listening, which
-# gives what the writer saw, then with the histogram on, and the log if asked.
+# cell ARM WORKLOAD ROUND [log|quiet]: measure one, first with nobody listening,
+# which gives what the writer saw, then, if not quiet, with the histogram on, and
+# the log if asked.
 cell() {
 	cell_dir=$OUT/$1.$2.$3
 	mkdir -p "$cell_dir"
@@ -106,6 +107,10 @@ cell() {
 	# shellcheck disable=SC2086
 	cowbench $options --hist "$cell_dir/touch.hist" >"$cell_dir/user.csv" || return 1
 
+	if [ "${4:-}" = quiet ]; then
+		unset_arm
+		return
+	fi
 	echo 1 >"$COWLAB"/reset
 	listen=timing
 	if [ "${4:-}" = log ]; then

@@ -4,6 +4,7 @@
 #include <argp.h>
 #include <errno.h>
 
+#include "gate.h"
 #include "render.h"
 
 #ifndef COWREPORT_VERSION
@@ -25,20 +26,30 @@ static const char doc[] =
 	"        # write the report, print Table 1\n"
 	"  cowreport -q --check results/latest\n"
 	"        # print nothing, say by exit status whether the run is whole\n"
+	"  cowreport --gate scripts/tests/gate.csv build/tests/gate\n"
+	"        # as TAP: has anything got worse than the reference?\n"
 	"\n"
 	"EXIT STATUS\n"
 	"  0  the report is written\n"
 	"  1  bad input, or gnuplot failed: one line says what; what can be written is written\n"
+	"  1  --gate: something got worse\n"
 	"  2  --check only: log lines were lost or malformed, counts disagree, a cell or a round is missing, or a check of the data failed\n";
+
+enum { OPT_GATE = 256, OPT_REBASE };
 
 static const struct argp_option options[] = {
 	{ "quiet", 'q', NULL, 0, "Print nothing on stdout", 0 },
 	{ "check", 'c', NULL, 0, "Exit with 2 where the run is not whole", 0 },
+	{ "gate", OPT_GATE, "FILE", 0,
+	  "Write no report; compare with this reference and print TAP", 1 },
+	{ "rebase", OPT_REBASE, "FILE", 0,
+	  "Write no report; put this run's numbers into this reference", 1 },
 	{ 0 },
 };
 
 struct args {
 	bool quiet, check;
+	const char *gate, *rebase;
 	const char *dir;
 };
 
@@ -52,6 +63,12 @@ static error_t parse_arg(int key, char *arg, struct argp_state *state)
 		break;
 	case 'c':
 		a->check = true;
+		break;
+	case OPT_GATE:
+		a->gate = arg;
+		break;
+	case OPT_REBASE:
+		a->rebase = arg;
 		break;
 	case ARGP_KEY_ARG:
 		if (a->dir)
@@ -213,6 +230,63 @@ static int report(const struct run *run, const struct args *args)
 	return ret;
 }
 
+/* Write @gate to @path, if that went well; 0 or -1 */
+static int write_gate(const struct gate *gate, const char *path)
+{
+	char *buf = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&buf, &len);
+	int ret = -1;
+
+	if (f) {
+		gate_write(gate, f);
+		ret = fclose(f) ? -1 : write_file(path, buf, len);
+	}
+	if (ret)
+		tell_owned(xasprintf("cannot write %s: %s", path,
+				     strerror(errno)));
+	free(buf);
+	return ret;
+}
+
+/* The regression gate: judge a run, or take it for the reference */
+static int gate(const struct run *run, const struct args *args)
+{
+	const char *path = args->gate ? args->gate : args->rebase;
+	struct parse_error err;
+	struct summary sum;
+	struct gate gate;
+	size_t len, bad;
+	char *buf;
+	int ret;
+
+	if (read_file(path, 1 << 20, &buf, &len) != FILE_OK) {
+		tell_owned(xasprintf("%s cannot be read", path));
+		return 1;
+	}
+	summary_make(&sum, run);
+	ret = gate_parse(buf, len, &gate, &err);
+	free(buf);
+	if (ret) {
+		tell_owned(xasprintf("%s is %s (line %zu: %s)", path,
+				     parse_status_name(ret), err.line,
+				     err.what ? err.what : "empty"));
+		ret = 1;
+	} else if (args->gate) {
+		ret = gate_judge(&gate, &sum, &run->env, stdout) ? 1 : 0;
+	} else {
+		bad = gate_rebase(&gate, &sum, &run->env);
+		ret = write_gate(&gate, path) || bad;
+		if (bad)
+			tell_owned(xasprintf(
+				"%s: %zu of its rows were not measured", path,
+				bad));
+	}
+	gate_free(&gate);
+	summary_free(&sum);
+	return ret;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp argp = { options, parse_arg, "RUNDIR", doc,
@@ -225,6 +299,8 @@ int main(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
 	if (run_load(&run, args.dir))
 		tell_owned(xasprintf("%s: %s", args.dir, strerror(errno)));
+	else if (args.gate || args.rebase)
+		ret = gate(&run, &args);
 	else
 		ret = report(&run, &args);
 	run_free(&run);
