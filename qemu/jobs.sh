@@ -127,35 +127,6 @@ cell() {
 	unset_arm
 }
 
-# What a running Redis may do in an arm, once its data set is loaded.
-redis_arm() {
-	set_arm "$1" >/dev/null || return 1
-	case $1 in
-	# No program has advised anything: the administrator has.
-	fixed | adaptive) set_sizes always 16 32 64 128 ;;
-	esac
-}
-
-# redis ARM BYTES ROUND: Redis under load while it saves, with values of BYTES.
-redis() {
-	cell_dir=$OUT/$1.redis$2.$3
-	mkdir -p "$cell_dir"
-	server=redis-server
-	case $2 in
-	64) keys=${COW_redis64_keys:-1700000} ;;
-	*) keys=${COW_redis32k_keys:-6000} ;;
-	esac
-	if [ "$1" = thp ]; then
-		echo always >$thp/enabled
-		server="redis-server --disable-thp no"
-	fi
-	echo 1 >"$COWLAB"/reset
-	redisload --keys "$keys" --bytes "$2" --seed "$3" --server "$server" --out "$cell_dir" \
-		--armed ". /etc/jobs.sh; redis_arm $1" || return 1
-	cat "$COWLAB"/stats >"$cell_dir"/stats
-	unset_arm
-}
-
 # suite PROGRAM...: a test program that speaks TAP.
 suite() {
 	tap=$OUT/$(echo "${1##*/} ${2:-}" | tr -cs 'a-z0-9_\n' -)${COW_flavour:-lab}.tap
@@ -164,3 +135,6 @@ suite() {
 	[ $suite_status -eq 0 ] || grep '^not ok' "$tap" >&2
 	return $suite_status
 }
+
+# shellcheck source=qemu/experiments.sh
+. /etc/experiments.sh

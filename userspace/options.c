@@ -98,18 +98,6 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static uint64_t number(const char *option, const char *arg, uint64_t min,
-		       uint64_t max)
-{
-	uint64_t value;
-
-	if (!parse_u64(arg, &value) || value < min || value > max)
-		die("%s: '%s' is not accepted, a number from %" PRIu64
-		    " to %" PRIu64 " is",
-		    option, arg, min, max);
-	return value;
-}
-
 static unsigned int choice(const char *option, const char *arg,
 			   const char *const *names)
 {
@@ -148,19 +136,19 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		env->pattern_name = arg;
 		break;
 	case 'W':
-		env->writes = number("--writes", arg, 1, MAX_WRITES);
+		env->writes = number_arg("--writes", arg, 1, MAX_WRITES);
 		break;
 	case 'P':
-		env->pace_ns = number("--pace", arg, 1, MAX_PACE);
+		env->pace_ns = number_arg("--pace", arg, 1, MAX_PACE);
 		break;
 	case OPT_PACE_ITERS:
-		env->pace_iters = number("--pace-iters", arg, 1, MAX_PACE);
+		env->pace_iters = number_arg("--pace-iters", arg, 1, MAX_PACE);
 		break;
 	case 'w':
 		env->writer = choice("--writer", arg, writers);
 		break;
 	case 't':
-		env->threads = number("--threads", arg, 1, MAX_THREADS);
+		env->threads = number_arg("--threads", arg, 1, MAX_THREADS);
 		break;
 	case 'k':
 		if (!kind_parse(arg, &env->kind))
@@ -174,10 +162,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		env->prepare = choice("--prepare", arg, prepares);
 		break;
 	case 'n':
-		env->rounds = number("--rounds", arg, 1, MAX_ROUNDS);
+		env->rounds = number_arg("--rounds", arg, 1, MAX_ROUNDS);
 		break;
 	case 'S':
-		env->seed = number("--seed", arg, 0, UINT64_MAX);
+		env->seed = number_arg("--seed", arg, 0, UINT64_MAX);
 		break;
 	case 'c':
 		env->csv = true;

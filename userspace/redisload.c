@@ -186,45 +186,33 @@ struct save {
 	uint64_t growth_kb;
 };
 
-static uint64_t number(const char *option, const char *arg, uint64_t min,
-		       uint64_t max)
-{
-	uint64_t value;
-
-	if (!parse_u64(arg, &value) || value < min || value > max)
-		die("%s: '%s' is not accepted, a number from %" PRIu64
-		    " to %" PRIu64 " is",
-		    option, arg, min, max);
-	return value;
-}
-
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct env *env = state->input;
 
 	switch (key) {
 	case 'k':
-		env->set.keys = number("--keys", arg, MAX_CONNECTIONS,
+		env->set.keys = number_arg("--keys", arg, MAX_CONNECTIONS,
 				       1000000000);
 		break;
 	case 'b':
-		env->set.bytes = number("--bytes", arg, VALUE_MIN, 1 << 20);
+		env->set.bytes = number_arg("--bytes", arg, VALUE_MIN, 1 << 20);
 		if (env->set.bytes % 8)
 			die("--bytes: '%s' is not accepted, a multiple of 8 is",
 			    arg);
 		break;
 	case 'c':
 		env->connections =
-			number("--connections", arg, 1, MAX_CONNECTIONS);
+			number_arg("--connections", arg, 1, MAX_CONNECTIONS);
 		break;
 	case 't':
-		env->margin = number("--margin", arg, 1, 600000) * 1000000;
+		env->margin = number_arg("--margin", arg, 1, 600000) * 1000000;
 		break;
 	case 'i':
-		env->interval = number("--interval", arg, 1, 60000) * 1000000;
+		env->interval = number_arg("--interval", arg, 1, 60000) * 1000000;
 		break;
 	case 'S':
-		env->set.seed = number("--seed", arg, 0, UINT64_MAX);
+		env->set.seed = number_arg("--seed", arg, 0, UINT64_MAX);
 		break;
 	case 's':
 		env->server = arg;

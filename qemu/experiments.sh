@@ -1,0 +1,137 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0
+# The jobs that are more than a cell of cowbench. Sourced by jobs.sh.
+#
+# experiment ARM NAME ROUND leaves its results in ARM.NAME.ROUND/; each
+# program's head says what is in its CSV. NAME is
+#
+#	redis64 redis32k	SETs while Redis saves: request.csv redis.csv
+#				timeline.csv save.hist outside.hist (redisload.c)
+#	prefork			requests to a server that forks for each:
+#				request.csv all.hist (prefork.c)
+#	fork			fork() by size of the process: fork.csv (forkcost.c)
+#	scaling			writers, and sizes: scaling.csv (scaling.c)
+#	memory			the least memory, by workload: memory.csv
+#				(memlimit.c, its columns after one `workload`)
+#
+# and cowlab's counters are in stats beside them. COW_quick=1: less of each.
+
+experiment() {
+	cell_dir=$OUT/$1.$2.$3
+	mkdir -p "$cell_dir"
+	echo 1 >"$COWLAB"/reset
+	case $2 in
+	redis64) redis "$1" 64 "$3" ;;
+	redis32k) redis "$1" 32768 "$3" ;;
+	prefork | fork | scaling | memory) experiment_"$2" "$1" "$3" ;;
+	*)
+		echo "unknown experiment $2" >&2
+		return 1
+		;;
+	esac || return 1
+	cat "$COWLAB"/stats >"$cell_dir"/stats
+	unset_arm
+}
+
+# pick QUICK FULL
+pick() {
+	[ "${COW_quick:-0}" = 1 ] && echo "$1" || echo "$2"
+}
+
+# append FILE: a CSV, without its header if it is not the first; it must have rows
+append() {
+	# shellcheck disable=SC2094
+	awk -v begun="$(wc -l 2>/dev/null <"$1")" '
+		NR > 1 || !begun
+		END { exit NR < 2 }' >>"$1"
+}
+
+# What a running Redis may do in an arm, once its data set is loaded.
+redis_arm() {
+	case $1 in
+	thp | cowwarm) return ;;
+	esac
+	set_arm "$1" >/dev/null || return 1
+	case $1 in
+	# No program has advised anything: the administrator has.
+	fixed | adaptive) set_sizes always 16 32 64 128 ;;
+	esac
+}
+
+# redis ARM BYTES ROUND: with values of BYTES. The data set takes some 256 MiB
+# in the server; a smaller guest, or QUICK, gets a quarter.
+redis() {
+	large=$(awk '/^MemTotal/ { print $2 > 1500000 }' /proc/meminfo)
+	[ "${COW_quick:-0}" = 0 ] || large=0
+	case $2 in
+	64) keys=$((large ? 1700000 : 425000)) ;;
+	*) keys=$((large ? 6000 : 1500)) ;;
+	esac
+	server=redis-server
+	case $1 in
+	thp)
+		# Redis asks not to be given huge pages where all are.
+		echo always >"${thp:?}"/enabled
+		server="redis-server --disable-thp no"
+		;;
+	cowwarm) server="env LD_PRELOAD=/lib/cowwarm.so redis-server" ;;
+	esac
+	redisload --keys "$keys" --bytes "$2" --seed "$3" --server "$server" \
+		--armed ". /etc/jobs.sh; redis_arm $1" --out "$cell_dir"
+}
+
+experiment_prefork() {
+	options=$(set_arm "$1") || return 1
+	# shellcheck disable=SC2086
+	prefork $options --seed "$2" --requests "$(pick 50 200)" --csv \
+		--hist "$cell_dir"/all.hist >"$cell_dir"/request.csv
+}
+
+experiment_fork() {
+	options=$(set_arm "$1") || return 1
+	sizes=$(pick "16M 64M" "16M 64M 256M")
+	# Both processes may come to hold all of it.
+	awk '/^MemAvailable/ { exit $2 < 2400000 }' /proc/meminfo && sizes="$sizes 1G"
+	for size in $sizes; do
+		# shellcheck disable=SC2086
+		forkcost $options --size "$size" --rounds "$(pick 1 3)" --csv |
+			append "$cell_dir"/fork.csv
+	done
+}
+
+# scale WRITERS SPACE SIZE: a row
+scale() {
+	# shellcheck disable=SC2086
+	scaling $options --writers "$1" --space "$2" --size "$3" --csv |
+		append "$cell_dir"/scaling.csv
+}
+
+experiment_scaling() {
+	options=$(set_arm "$1") || return 1
+	for writers in 1 2 4 8; do
+		for space in shared own; do
+			scale $writers $space "$(pick 32M 128M)" || return 1
+		done
+	done
+	available=$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)
+	for mib in 16 64 256 1024 4096; do
+		# Both processes come to hold all of it.
+		[ $((mib * 1024 * 21 / 10)) -gt "$available" ] ||
+			[ "${COW_quick:-0}$mib" -gt 1064 ] ||
+			scale 1 shared ${mib}M || return 1
+	done
+}
+
+# The workloads that tell a policy that copies too much from one that does not.
+experiment_memory() {
+	options=$(set_arm "$1") || return 1
+	for workload in seq sparse8 sparse64; do
+		# shellcheck disable=SC2046,SC2086
+		memlimit --csv -- cowbench $options $(set_workload $workload) \
+			--size 32M --seed "$2" >"$cell_dir"/row || return 1
+		[ -s "$cell_dir"/memory.csv ] ||
+			echo "workload,$(head -n 1 "$cell_dir"/row)" >"$cell_dir"/memory.csv
+		echo "$workload,$(tail -n 1 "$cell_dir"/row)" >>"$cell_dir"/memory.csv
+		rm "$cell_dir"/row
+	done
+}
