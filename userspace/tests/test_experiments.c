@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The programs of the experiments: what they compute, what they print, and
+ * that they see what is wrong. $BIN is where they are.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cut.h"
+#include "dataset.h"
+#include "util.h"
+
+#define REQUEST_HEADER                                                      \
+	"phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns," \
+	"max_ns,faults,verified\n"
+
+static char dir[] = "/tmp/test_experiments.XXXXXX";
+static char output[64 * 1024];
+
+/* Run a shell command, in our directory; what it says goes to @output. */
+static int run(const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+	int len, status;
+	FILE *f;
+
+	len = snprintf(text, sizeof(text), "cd %s; exec 2>&1; ", dir);
+	va_start(ap, fmt);
+	vsnprintf(text + len, sizeof(text) - len, fmt, ap);
+	va_end(ap);
+	f = popen(text, "r");
+	assert_non_null(f);
+	len = fread(output, 1, sizeof(output) - 1, f);
+	output[len] = '\0';
+	status = pclose(f);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+static void says(const char *text)
+{
+	if (!strstr(output, text))
+		fail_msg("it says '%s', not '%s'", output, text);
+}
+
+/* Column @n, from 0, of row @row of the CSV in @output, 0 being the header. */
+static uint64_t cell(unsigned int row, unsigned int n)
+{
+	const char *p = output;
+	uint64_t value;
+
+	while (row--) {
+		p = strchr(p, '\n');
+		assert_non_null(p);
+		p++;
+	}
+	while (n--) {
+		p = strchr(p, ',');
+		assert_non_null(p);
+		p++;
+	}
+	value = strtoull(p, NULL, 10);
+	return value;
+}
+
+/* Two keys: k0 is SET at 10-20 and 30-40, k1 at 12-22 and 50-60. */
+static const struct entry journal[] = {
+	{ 10, 20, 0 },
+	{ 12, 22, 1 },
+	{ 30, 40, 0 },
+	{ 50, 60, 1 },
+};
+
+static void test_cut(void **state)
+{
+	static const struct {
+		uint32_t versions[2];
+		bool good;
+		uint64_t after;
+		uint64_t before;
+	} cases[] = {
+		{ { 0, 0 }, true, 0, 20 },
+		{ { 1, 0 }, true, 10, 22 },
+		{ { 0, 1 }, true, 12, 20 },
+		{ { 1, 1 }, true, 12, 40 },
+		{ { 2, 1 }, true, 30, 60 },
+		{ { 2, 2 }, true, 50, 100 },
+		/* k1's second SET without k0's, which had been answered. */
+		{ { 1, 2 }, false, 50, 40 },
+		{ { 2, 0 }, false, 30, 22 },
+		{ { 3, 2 }, false, 50, 100 },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct cut cut = { .after = 0, .before = 100 };
+
+		if (cut_find(journal, ARRAY_SIZE(journal), cases[i].versions, 2,
+			     &cut) != cases[i].good ||
+		    cut.after != cases[i].after ||
+		    cut.before != cases[i].before)
+			fail_msg("case %zu: from %zu to %zu", i,
+				 (size_t)cut.after, (size_t)cut.before);
+		assert_int_equal(cut.wrong_key,
+				 cases[i].versions[0] > 2 ? 0 : UINT32_MAX);
+	}
+}
+
+/* The snapshot must be of the time between BGSAVE and its answer, too. */
+static void test_cut_bracket(void **state)
+{
+	static const uint32_t versions[] = { 1, 1 };
+	struct cut late = { .after = 45, .before = 47 };
+	struct cut early = { .after = 5, .before = 11 };
+	struct cut right = { .after = 24, .before = 26 };
+
+	(void)state;
+	assert_false(cut_find(journal, 4, versions, 2, &late));
+	assert_false(cut_find(journal, 4, versions, 2, &early));
+	assert_true(cut_find(journal, 4, versions, 2, &right));
+	assert_int_equal(right.after, 24);
+	assert_int_equal(right.before, 26);
+}
+
+static void test_values(void **state)
+{
+	struct dataset set = { .keys = 100, .bytes = 64, .seed = 7 };
+	unsigned char value[64];
+	char name[KEY_LEN + 1];
+	uint32_t version;
+	size_t i;
+
+	(void)state;
+	key_make(4294967295U, name);
+	assert_string_equal(name, "k04294967295");
+	value_make(&set, 5, 3, value);
+	assert_true(value_read(&set, 5, value, 64, &version));
+	assert_int_equal(version, 3);
+	assert_false(value_read(&set, 6, value, 64, &version));
+	assert_false(value_read(&set, 5, value, 56, &version));
+	for (i = 0; i < 64 * 8; i++) {
+		value[i / 8] ^= 1 << i % 8;
+		if (value_read(&set, 5, value, 64, &version))
+			fail_msg("bit %zu may be wrong", i);
+		value[i / 8] ^= 1 << i % 8;
+	}
+	set.seed = 8;
+	assert_false(value_read(&set, 5, value, 64, &version));
+}
+
+/* Redis' own tool reads what we write. */
+static void test_rdb(void **state)
+{
+	static const size_t sizes[] = { 16, 64, 16384, 65536 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct dataset set = { .keys = 200, .bytes = sizes[i] };
+		char path[128];
+		FILE *f;
+
+		snprintf(path, sizeof(path), "%s/test.rdb", dir);
+		f = fopen(path, "w");
+		assert_non_null(f);
+		assert_int_equal(dataset_write(&set, f), 0);
+		fclose(f);
+		assert_int_equal(run("redis-check-rdb test.rdb"), 0);
+		says("[info] 200 keys read");
+		says("RDB looks OK");
+	}
+}
+
+static void redis_run(const char *options, int status)
+{
+	assert_int_equal(
+		run("ln -sf \"$(command -v redis-check-rdb)\" redis-server; PATH=$PWD:$PATH $BIN/redisload -d . -o . -t 200 %s",
+		    options),
+		status);
+}
+
+static void test_redis(void **state)
+{
+	(void)state;
+	redis_run("-k 20000 -a 'echo here >armed'", 0);
+	says("save");
+	assert_int_equal(run("cat armed; ls dump.rdb"), 2);
+	says("here");
+	assert_int_equal(run("cat request.csv"), 0);
+	says(REQUEST_HEADER "save,");
+	says("\noutside,");
+	/* Any mean that is count and time without gaps. */
+	assert_int_equal(cell(1, 3), cell(1, 2) / cell(1, 1));
+	assert_int_not_equal(cell(1, 10), 0);
+	assert_int_equal(run("cat redis.csv"), 0);
+	assert_int_equal(cell(1, 0), 20000);
+	assert_int_equal(cell(1, 1), 64);
+	assert_true(cell(1, 9) > 20000 * 64);
+	/* The time line holds each SET once. */
+	assert_int_equal(run("{ cat request.csv; awk -F, 'NR > 1 { n += $2 } END { print n }' timeline.csv; }"), 0);
+	assert_int_equal(cell(1, 1) + cell(2, 1), cell(3, 0));
+	assert_int_equal(run("awk '{ n += $2 } END { print n }' save.hist; sed -n 2p request.csv"), 0);
+	assert_int_equal(cell(0, 0), cell(1, 1));
+}
+
+static void test_redis_large(void **state)
+{
+	(void)state;
+	redis_run("-k 300 -b 32768", 0);
+}
+
+static void test_redis_wrong(void **state)
+{
+	(void)state;
+	redis_run("-k 2000 --corrupt old", 1);
+	says("is not the state of one instant");
+	redis_run("-k 2000 --corrupt bit", 1);
+	says("which was never written");
+	redis_run("-k 2000 -s /nonexistent", 1);
+	says("redisload: the server does not start");
+	redis_run("-k 2000 -a false", 1);
+	says("redisload: --armed: the command failed");
+}
+
+static void test_prefork(void **state)
+{
+	(void)state;
+	assert_int_equal(run("$BIN/prefork -s 4M -p 256K -n 20 -c -g hist"), 0);
+	says(REQUEST_HEADER "all,20,");
+	/* 64 pages each, and some of the process's own. */
+	assert_true(cell(1, 10) >= 20 * 64);
+	assert_int_equal(run("awk '{ n += $2 } END { print n }' hist"), 0);
+	assert_int_equal(cell(0, 0), 20);
+	assert_int_equal(run("$BIN/prefork -s 4M -p 256K -n 2 --corrupt"), 1);
+	says("prefork: wrong byte in the server's heap at offset 0x200000");
+}
+
+static void test_forkcost(void **state)
+{
+	(void)state;
+	assert_int_equal(run("$BIN/forkcost -s 4M -n 2 -c"), 0);
+	says("size,round,state,fork_ns,write_ns,end_ns,faults\n4194304,1,filled,");
+	says("\n4194304,2,copied,");
+	assert_in_range(cell(1, 6), 1024, 1100);
+	assert_in_range(cell(4, 6), 1024, 1100);
+}
+
+static void test_scaling(void **state)
+{
+	(void)state;
+	assert_int_equal(run("$BIN/scaling -s 8M -w 4 -c"), 0);
+	says("writers,space,size,round,pages,elapsed_ns,faults\n4,shared,8388608,1,2048,");
+	assert_in_range(cell(1, 6), 2048, 2300);
+	assert_int_equal(run("$BIN/scaling -s 8M -w 4 -c -a own"), 0);
+	says("\n4,own,8388608,1,2048,");
+	assert_in_range(cell(1, 6), 2048, 2300);
+}
+
+static void test_bad_input(void **state)
+{
+	static const struct {
+		const char *command;
+		const char *says;
+	} cases[] = {
+		{ "redisload -b 60", "--bytes: '60' is not accepted" },
+		{ "redisload -k 1", "--keys: '1' is not accepted" },
+		{ "redisload -c 65", "--connections: '65' is not accepted" },
+		{ "redisload -d /nonexistent", "cannot write /nonexistent/dump.rdb" },
+		{ "prefork -s 3M", "--size: '3M' is not accepted" },
+		{ "prefork -s 4M -p 8M", "--part: at most --size" },
+		{ "prefork -k hugetlb", "--kind: 'hugetlb' is not accepted" },
+		{ "forkcost -s 0", "--size: '0' is not accepted" },
+		{ "forkcost -n x", "--rounds: 'x' is not accepted" },
+		{ "scaling -w 0", "--writers: '0' is not accepted" },
+		{ "scaling -w 3 -s 8M", "--size: a multiple of 2M" },
+		{ "scaling -a both", "--space: 'both' is not accepted" },
+		{ "memlimit", "which command?" },
+		{ "memlimit -s 1 true", "--step: '1' is not accepted" },
+		{ "memlimit /nonexistent/x", "memlimit: " },
+		{ "memlimit -g /nonexistent true", "cannot make /nonexistent/memlimit" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (run("$BIN/%s", cases[i].command) != 1)
+			fail_msg("%s: not refused", cases[i].command);
+		says(cases[i].says);
+		if (strchr(output, '\n') != output + strlen(output) - 1)
+			fail_msg("%s: more than a line: %s", cases[i].command,
+				 output);
+	}
+}
+
+static int make_dir(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	return run("rm -rf %s", dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_cut_bracket),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_rdb),
+		cmocka_unit_test(test_redis),
+		cmocka_unit_test(test_redis_large),
+		cmocka_unit_test(test_redis_wrong),
+		cmocka_unit_test(test_prefork),
+		cmocka_unit_test(test_forkcost),
+		cmocka_unit_test(test_scaling),
+		cmocka_unit_test(test_bad_input),
+	};
+
+	return cmocka_run_group_tests_name("experiments", tests, make_dir,
+					   remove_dir);
+}
