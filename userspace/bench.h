@@ -91,15 +91,17 @@ struct bench {
 };
 
 /**
- * struct growth - memory before and after the writes
+ * struct growth - memory before and after the writes, in KiB
  * @known: false if the kernel does not tell
- * @before: in KiB
- * @after: in KiB
+ * @before: of both processes
+ * @after: of both
+ * @peak: the most that a process had mapped, 0 if there is none
  */
 struct growth {
 	bool known;
 	uint64_t before;
 	uint64_t after;
+	uint64_t peak[SIDE_COUNT];
 };
 
 /**

@@ -92,8 +92,12 @@ static void run_side(const struct bench *bench, const struct region *region,
 	if (writer)
 		team_write(team);
 	pthread_barrier_wait(meet);
-	if (growth)
+	if (growth) {
 		growth->known &= memory_of_both(child, &growth->after);
+		growth->peak[SIDE_PARENT] = memory_peak_kb(0);
+		if (child)
+			growth->peak[SIDE_CHILD] = memory_peak_kb(child);
+	}
 	if (writer && reuse)
 		result->copied = frames ? region_moved(region, bench->frames) :
 					  -1;

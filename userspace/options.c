@@ -47,6 +47,8 @@ static const char doc[] =
 	"                       with reuse, pages in another frame (root only)\n"
 	"    pages_wasted       copied, but not touched\n"
 	"    rss_growth_kb      growth of both processes' memory (Pss)\n"
+	"    parent_peak_kb,    CSV only: the most that the process ever had mapped,\n"
+	"    child_peak_kb      shared pages included (VmHWM)\n"
 	"A cell that does not apply, or that the kernel does not tell, is empty.\n"
 	"\n"
 	"Exit status: 0, or 1 if a byte was wrong, memory or a kernel feature was missing or a value was not accepted.\n";

@@ -476,3 +476,23 @@ bool memory_kb(pid_t pid, unsigned int sharers, uint64_t *kb)
 	*kb += own + shared / sharers;
 	return true;
 }
+
+/**
+ * memory_peak_kb - the most memory that a process has ever had mapped
+ * @pid: the process, 0 for the caller
+ *
+ * As all of resident memory, it does not count hugetlb pages, and a page that
+ * two processes map counts in both.
+ *
+ * Return: KiB, 0 if the kernel does not tell.
+ */
+uint64_t memory_peak_kb(pid_t pid)
+{
+	char path[64], text[4096];
+	uint64_t kb = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid ? pid : getpid());
+	if (read_text(path, text, sizeof(text)))
+		text_field(text, "VmHWM:", &kb);
+	return kb;
+}

@@ -65,5 +65,6 @@ long region_moved(const struct region *region, const uint64_t *before);
 
 void warm_process(const struct region *region);
 bool memory_kb(pid_t pid, unsigned int sharers, uint64_t *kb);
+uint64_t memory_peak_kb(pid_t pid);
 
 #endif /* COWLAB_REGION_H */

@@ -30,7 +30,7 @@ void report_header(const struct env *env)
 {
 	if (env->csv) {
 		if (env->csv_header)
-			puts("pattern,kind,writer,threads,round,size,count,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,elapsed_ns,faults,pages_touched,pages_copied,pages_wasted,rss_growth_kb,verified");
+			puts("pattern,kind,writer,threads,round,size,count,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,elapsed_ns,faults,pages_touched,pages_copied,pages_wasted,rss_growth_kb,parent_peak_kb,child_peak_kb,verified");
 		return;
 	}
 	printf("pattern %s, kind %s, size %" PRIu64
@@ -105,6 +105,12 @@ void report_row(const struct bench *bench, enum side side, uint64_t round,
 	print_cell(env, copied, result->copied, 7);
 	print_cell(env, copied && env->kind != KIND_HUGETLB, wasted, 7);
 	print_cell(env, growth->known, grown, 7);
+	if (env->csv) {
+		print_cell(env, growth->peak[SIDE_PARENT],
+			   growth->peak[SIDE_PARENT], 0);
+		print_cell(env, growth->peak[SIDE_CHILD],
+			   growth->peak[SIDE_CHILD], 0);
+	}
 	puts(env->csv ? "yes" : " yes");
 	if (fflush(stdout))
 		die("cannot write the result: %s", strerror(errno));

@@ -23,9 +23,10 @@
 #define HEADER                                                        \
 	"pattern,kind,writer,threads,round,size,count,avg_ns,min_ns," \
 	"p50_ns,p90_ns,p99_ns,p999_ns,max_ns,elapsed_ns,faults,"      \
-	"pages_touched,pages_copied,pages_wasted,rss_growth_kb,verified\n"
+	"pages_touched,pages_copied,pages_wasted,rss_growth_kb,"       \
+	"parent_peak_kb,child_peak_kb,verified\n"
 
-#define COLUMNS 21
+#define COLUMNS 23
 #define THP_DIR "/sys/kernel/mm/transparent_hugepage/"
 
 enum column {
@@ -49,6 +50,8 @@ enum column {
 	COPIED,
 	WASTED,
 	GROWTH,
+	PARENT_PEAK,
+	CHILD_PEAK,
 	VERIFIED,
 };
 
@@ -217,6 +220,15 @@ static void run_rows(const struct row_case *cases, size_t n, const char *kind)
 			assert_int_equal(cell(cells, WASTED), 0);
 		if (*cells[COPIED])
 			assert_int_equal(cell(cells, GROWTH), c->copied * 4);
+		if (!strcmp(kind, "hugetlb"))
+			continue;
+		assert_in_range(cell(cells, PARENT_PEAK), c->size / 1024,
+				c->size / 1024 + 16384);
+		if (!strcmp(c->pattern, "reuse"))
+			assert_string_equal(cells[CHILD_PEAK], "");
+		else
+			assert_in_range(cell(cells, CHILD_PEAK), c->size / 1024,
+					c->size / 1024 + 16384);
 	}
 }
 
