@@ -14,7 +14,8 @@
 #	memory			the least memory, by workload: memory.csv
 #				(memlimit.c, its columns after one `workload`)
 #
-# and cowlab's counters are in stats beside them. COW_quick=1: less of each.
+# and cowlab's counters are in stats beside them. COW_quick=1: less of each;
+# COW_keys: so many in Redis.
 
 experiment() {
 	cell_dir=$OUT/$1.$2.$3
@@ -64,8 +65,8 @@ redis() {
 	large=$(awk '/^MemTotal/ { print $2 > 1500000 }' /proc/meminfo)
 	[ "${COW_quick:-0}" = 0 ] || large=0
 	case $2 in
-	64) keys=$((large ? 1700000 : 425000)) ;;
-	*) keys=$((large ? 6000 : 1500)) ;;
+	64) keys=${COW_keys:-$((large ? 1700000 : 425000))} ;;
+	*) keys=${COW_keys:-$((large ? 6000 : 1500))} ;;
 	esac
 	server=redis-server
 	case $1 in
@@ -91,7 +92,8 @@ experiment_fork() {
 	options=$(set_arm "$1") || return 1
 	sizes=$(pick "16M 64M" "16M 64M 256M")
 	# Both processes may come to hold all of it.
-	awk '/^MemAvailable/ { exit $2 < 2400000 }' /proc/meminfo && sizes="$sizes 1G"
+	[ "${COW_quick:-0}" = 1 ] ||
+		awk '/^MemAvailable/ { exit $2 > 2400000 }' /proc/meminfo || sizes="$sizes 1G"
 	for size in $sizes; do
 		# shellcheck disable=SC2086
 		forkcost $options --size "$size" --rounds "$(pick 1 3)" --csv |
@@ -128,7 +130,7 @@ experiment_memory() {
 	for workload in seq sparse8 sparse64; do
 		# shellcheck disable=SC2046,SC2086
 		memlimit --csv -- cowbench $options $(set_workload $workload) \
-			--size 32M --seed "$2" >"$cell_dir"/row || return 1
+			--size "$(pick 8M 32M)" --seed "$2" >"$cell_dir"/row || return 1
 		[ -s "$cell_dir"/memory.csv ] ||
 			echo "workload,$(head -n 1 "$cell_dir"/row)" >"$cell_dir"/memory.csv
 		echo "$workload,$(tail -n 1 "$cell_dir"/row)" >>"$cell_dir"/memory.csv

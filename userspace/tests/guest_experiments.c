@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The experiments of qemu/experiments.sh, small: each leaves what it promises,
+ * precopy shows in it, and no program ever sees a wrong byte.
+ */
+#include "guest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define OUT "/tmp/experiments"
+
+/* Run an experiment; a wrong byte is the program's to find. */
+static void experiment(const char *arm, const char *name)
+{
+	char text[512];
+	int status;
+
+	snprintf(text, sizeof(text),
+		 "exec 2>&1 >%s.log; OUT=%s COW_quick=1 COW_keys=%s; . /etc/jobs.sh; experiment %s %s 1 || exit 1",
+		 OUT, OUT, strcmp(name, "redis32k") ? "30000" : "400", arm, name);
+	status = system(text);
+	if (status)
+		fail_msg("%s, %s: ended with %#x: %s", name, arm, status,
+			 file_text(OUT ".log"));
+}
+
+/*
+ * A number from an experiment's CSV: of column @key in the first row whose
+ * beginning is @row.
+ */
+static uint64_t result(const char *arm, const char *name, const char *file,
+		       const char *row, const char *key)
+{
+	char path[256], head[1024], *p, *line;
+	unsigned int column = 0;
+	const char *text;
+	char copy[8192];
+
+	snprintf(path, sizeof(path), OUT "/%s.%s.1/%s", arm, name, file);
+	text = file_text(path);
+	snprintf(copy, sizeof(copy), "\n%s", text);
+	snprintf(head, sizeof(head), "%.*s", (int)strcspn(text, "\n"), text);
+	for (p = strtok(head, ","); p && strcmp(p, key); p = strtok(NULL, ","))
+		column++;
+	if (!p)
+		fail_msg("%s has no column %s", path, key);
+	snprintf(head, sizeof(head), "\n%s,", row);
+	line = strstr(copy, head);
+	if (!line)
+		fail_msg("%s has no row %s: %s", path, row, text);
+	for (line++; column; column--)
+		line = strchr(line, ',') + 1;
+	return strtoull(line, NULL, 10);
+}
+
+/* A value of 32 KiB is a run of pages, one of 64 bytes is not. */
+static void test_redis(void **state)
+{
+	static const char *const arms[] = { "baseline", "thp", "fixed",
+					    "adaptive" };
+	uint64_t faults, sets;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(arms); i++) {
+		experiment(arms[i], "redis64");
+		assert_true(result(arms[i], "redis64", "request.csv", "save",
+				   "count"));
+		assert_int_equal(result(arms[i], "redis64", "redis.csv",
+					"30000", "value_bytes"),
+				 64);
+		experiment(arms[i], "redis32k");
+	}
+	faults = result("adaptive", "redis32k", "request.csv", "save", "faults");
+	sets = result("adaptive", "redis32k", "request.csv", "save", "count");
+	assert_true(faults && sets);
+}
+
+static void test_prefork(void **state)
+{
+	uint64_t baseline, adaptive;
+
+	(void)state;
+	experiment("baseline", "prefork");
+	experiment("adaptive", "prefork");
+	experiment("thp", "prefork");
+	baseline = result("baseline", "prefork", "request.csv", "all", "faults");
+	adaptive = result("adaptive", "prefork", "request.csv", "all", "faults");
+	/* 256 pages a child and its own; 1, 1, 2, 4, 8, 16, 32, ... */
+	assert_in_range(baseline, 50 * 256, 50 * 300);
+	assert_true(adaptive < baseline / 5);
+}
+
+/* What was copied in large folios is cheaper to share again. */
+static void test_fork(void **state)
+{
+	(void)state;
+	experiment("baseline", "fork");
+	experiment("adaptive", "fork");
+	assert_int_equal(result("baseline", "fork", "fork.csv",
+				"67108864,1,copied", "faults"),
+			 16384);
+	assert_true(result("adaptive", "fork", "fork.csv", "67108864,1,copied",
+			   "faults") < 16384 / 8);
+}
+
+static void test_scaling(void **state)
+{
+	(void)state;
+	experiment("baseline", "scaling");
+	experiment("adaptive", "scaling");
+	assert_in_range(result("baseline", "scaling", "scaling.csv", "8,own",
+			       "faults"),
+			8192, 8400);
+	assert_in_range(result("baseline", "scaling", "scaling.csv", "8,shared",
+			       "faults"),
+			8192, 8400);
+	assert_true(result("adaptive", "scaling", "scaling.csv", "8,own",
+			   "faults") < 8192 / 2);
+	result("baseline", "scaling", "scaling.csv", "1,shared,67108864", "faults");
+}
+
+/*
+ * `fixed` copies eight pages for each that a sparse writer writes, as long as
+ * there is room, and needs no more than `baseline` where there is none.
+ */
+static void test_memory(void **state)
+{
+	uint64_t baseline, fixed, peak;
+
+	(void)state;
+	experiment("baseline", "memory");
+	experiment("fixed", "memory");
+	baseline = result("baseline", "memory", "memory.csv", "sparse8", "pass_kb");
+	fixed = result("fixed", "memory", "memory.csv", "sparse8", "pass_kb");
+	peak = result("fixed", "memory", "memory.csv", "sparse8", "peak_kb");
+	/* A region of 8 MiB and an eighth of it again, and the processes. */
+	assert_in_range(baseline, 9 << 10, 12 << 10);
+	assert_true(peak > baseline + (4 << 10));
+	if (fixed > baseline + 512)
+		fail_msg("fixed needs %zu KiB where baseline passes with %zu",
+			 (size_t)fixed, (size_t)baseline);
+	assert_true(result("fixed", "memory", "memory.csv", "sparse8", "kills"));
+}
+
+static int clear(void **state)
+{
+	(void)state;
+	return system("rm -rf " OUT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_prefork),
+		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_scaling),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_redis),
+	};
+
+	return cmocka_run_group_tests_name("experiments", tests, NULL, clear);
+}
