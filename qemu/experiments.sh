@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The jobs that are more than a cell of cowbench. Sourced by jobs.sh.
 #
-# experiment ARM NAME ROUND leaves its results in ARM.NAME.ROUND/; each
-# program's head says what is in its CSV. NAME is
+# experiment ARM NAME ROUND leaves its results in experiments/ARM.NAME.ROUND/;
+# each program's head says what is in its CSV. NAME is
 #
 #	redis64 redis32k	SETs while Redis saves: request.csv redis.csv
 #				timeline.csv save.hist outside.hist (redisload.c)
@@ -18,8 +18,9 @@
 # COW_keys: so many in Redis.
 
 experiment() {
-	cell_dir=$OUT/$1.$2.$3
+	cell_dir=$OUT/experiments/$1.$2.$3
 	mkdir -p "$cell_dir"
+	keep_lists_short || return 1
 	echo 1 >"$COWLAB"/reset
 	case $2 in
 	redis64) redis "$1" 64 "$3" ;;

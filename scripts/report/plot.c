@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "experiments.h"
 #include "plot.h"
 
 extern char **environ;
@@ -39,7 +40,7 @@ static const char *const colours[] = {
 	"#e69f00", "#882255", "#999933", "#44aa99", "#777777",
 };
 
-static const char *colour(const char *arm)
+const char *colour(const char *arm)
 {
 	size_t rank = arm_rank(arm);
 
@@ -47,7 +48,7 @@ static const char *colour(const char *arm)
 						    ARRAY_SIZE(colours) - 1];
 }
 
-static const char *dash(const char *arm)
+const char *dash(const char *arm)
 {
 	static const char *const dashes[] = { "1", "(9,3)", "(3,2)" };
 
@@ -55,7 +56,7 @@ static const char *dash(const char *arm)
 }
 
 /* Text that comes from files, inside of a gnuplot string in single quotes */
-static void put_quoted(FILE *out, const char *s)
+void put_quoted(FILE *out, const char *s)
 {
 	fputc('\'', out);
 	for (; *s; s++) {
@@ -146,7 +147,7 @@ static void put_tail(FILE *gp, const double *hist, double total, double floor)
 	}
 }
 
-static void put_head(FILE *gp, const struct plot *p, int height)
+void put_head(FILE *gp, const struct plot *p, int height)
 {
 	fprintf(gp, "set encoding utf8\n");
 	fprintf(gp,
@@ -724,7 +725,7 @@ int plots_make(struct plots *p, const struct run *run,
 				 key->workload, why))
 				return -1;
 	}
-	return 0;
+	return experiments_plots(p, run, why);
 }
 
 void plots_free(struct plots *p)

@@ -56,6 +56,13 @@ int plots_add(struct plots *p, const struct run *run, struct plot *new,
 const struct plot *plots_find(const struct plots *p, enum plot_kind kind,
 			      enum cow_clock clock, const char *workload);
 const struct plot *plots_named(const struct plots *p, const char *file);
+
+/* For those who draw their own: a picture's head, an arm's colour and dash */
+void put_head(FILE *gp, const struct plot *p, int height);
+void put_quoted(FILE *gp, const char *s);
+const char *colour(const char *arm);
+const char *dash(const char *arm);
+
 void plot_inline(const struct plot *p, size_t number, FILE *out);
 
 #endif

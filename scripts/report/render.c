@@ -13,6 +13,8 @@
 static void (*const sections[])(const struct report *rep, struct doc *doc) = {
 	section_findings, section_paper_table, section_ratios,
 	section_sweep,	  section_tail,	       section_memory,
+	section_redis,	  section_prefork,     section_fork,
+	section_limits,	  section_scaling,
 	section_claims,	  section_emulation,   section_cells,
 	section_quality,  section_environment, section_method,
 };

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "experiments.h"
 #include "run.h"
 
 #define LOG_LIMIT ((size_t)1 << 30)
@@ -627,5 +628,5 @@ bool run_has_data(const struct run *run)
 		    (c->log_ok && c->log.count))
 			return true;
 	}
-	return false;
+	return experiments_any(run);
 }

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "experiments.h"
 #include "summary.h"
 
 static const char *const sources[] = { "user", "debugfs", "dmesg" };
@@ -280,6 +281,7 @@ void summary_make(struct summary *sum, const struct run *run)
 		add_debugfs(sum, c, end - i);
 		add_dmesg(sum, c, end - i);
 	}
+	experiments_summary(sum, run);
 	for (size_t i = 0; i < sum->row.n; i++) {
 		struct summary_row *r = &sum->row.v[i];
 		const struct summary_row *base;

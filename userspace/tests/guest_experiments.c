@@ -39,7 +39,7 @@ static uint64_t result(const char *arm, const char *name, const char *file,
 	const char *text;
 	char copy[8192];
 
-	snprintf(path, sizeof(path), OUT "/%s.%s.1/%s", arm, name, file);
+	snprintf(path, sizeof(path), OUT "/experiments/%s.%s.1/%s", arm, name, file);
 	text = file_text(path);
 	snprintf(copy, sizeof(copy), "\n%s", text);
 	snprintf(head, sizeof(head), "%.*s", (int)strcspn(text, "\n"), text);
