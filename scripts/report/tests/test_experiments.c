@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+/* test_experiments.c - the experiments' folders, read and reported */
+#define _GNU_SOURCE
+#include <math.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "experiments.h"
+#include "test.h"
+
+#define REQUEST                                                             \
+	"phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns," \
+	"max_ns,faults,verified\n"
+
+static char *tmp;
+
+static int PRINTF(1, 2) sh(const char *fmt, ...)
+{
+	char *cmd;
+	va_list ap;
+	int ret;
+
+	va_start(ap, fmt);
+	ret = vasprintf(&cmd, fmt, ap);
+	va_end(ap);
+	assert_true(ret >= 0);
+	ret = system(cmd);
+	free(cmd);
+	return WIFEXITED(ret) ? WEXITSTATUS(ret) : -1;
+}
+
+/* A file of an experiment: "baseline.prefork.1/request.csv" */
+static void put(const char *name, const char *text)
+{
+	char *path = xasprintf("%s/raw/wall/experiments/%s", tmp, name);
+	char *slash = strrchr(path, '/');
+
+	*slash = '\0';
+	assert_int_equal(sh("mkdir -p %s", path), 0);
+	*slash = '/';
+	assert_int_equal(write_file(path, text, strlen(text)), 0);
+	free(path);
+}
+
+static bool report_has(const char *file, const char *text)
+{
+	char *path = xasprintf("%s/%s", tmp, file), *buf;
+	size_t len;
+	bool has;
+
+	assert_int_equal(read_file(path, 1 << 24, &buf, &len), FILE_OK);
+	has = memmem(buf, len, text, strlen(text));
+	free(buf);
+	free(path);
+	return has;
+}
+
+static int setup(void **state)
+{
+	char dir[] = "/tmp/cowreport-test-XXXXXX";
+
+	(void)state;
+	if (!getenv("COWREPORT") || !mkdtemp(dir))
+		return -1;
+	tmp = xstrdup(dir);
+	put("baseline.prefork.1/request.csv",
+	    REQUEST "all,10,100,10,1,2,3,4,5,6,70,yes\n");
+	put("baseline.prefork.2/request.csv",
+	    REQUEST "all,10,120,12,1,4,3,4,5,6,70,yes\n");
+	put("baseline.prefork.3/request.csv",
+	    REQUEST "all,10,900,90,1,6,3,4,5,6,70,yes\n");
+	put("adaptive.prefork.1/request.csv",
+	    REQUEST "all,10,60,6,1,2,3,4,5,6,7,yes\n");
+	/* Damaged: a row that is cut, a file that is no table, a folder. */
+	put("fixed.prefork.1/request.csv", REQUEST "all,10,6");
+	put("next.prefork.1/request.csv", "");
+	put("next.prefork/request.csv", REQUEST);
+	put("baseline.redis32k.1/request.csv",
+	    REQUEST "save,1000,2000000000,2000000,1,2,3,400000,5,6,70,yes\n"
+		    "outside,10,20,2,1,2,3,100000,5,6,70,yes\n");
+	put("baseline.redis32k.1/timeline.csv",
+	    "ms,count,p50_ns,p99_ns,max_ns,saving\n-20,5,1000,2000,3000,0\n"
+	    "0,5,1000,9000,9000,1\n20,0,,,,1\n40,5,1000,2000,3000,0\n");
+	put("adaptive.redis32k.1/request.csv",
+	    REQUEST "save,1000,1000000000,1000000,1,2,3,200000,5,6,70,yes\n");
+	put("baseline.memory.1/memory.csv",
+	    "workload,peak_kb,pass_kb,fail_kb,kills,trials\n"
+	    "sparse8,40000,37000,36900,5,9\n");
+	put("fixed.memory.1/memory.csv",
+	    "workload,peak_kb,pass_kb,fail_kb,kills,trials\n"
+	    "sparse8,70000,37200,36900,5,9\n");
+	put("baseline.fork.1/fork.csv",
+	    "size,round,state,fork_ns,write_ns,end_ns,faults\n"
+	    "16777216,1,filled,600000,17000000,3000000,4096\n"
+	    "16777216,1,copied,600000,17000000,3000000,4096\n");
+	put("adaptive.fork.1/fork.csv",
+	    "size,round,state,fork_ns,write_ns,end_ns,faults\n"
+	    "16777216,1,filled,600000,8500000,3000000,133\n"
+	    "16777216,1,copied,450000,8500000,300000,133\n");
+	put("baseline.scaling.1/scaling.csv",
+	    "writers,space,size,round,pages,elapsed_ns,faults\n"
+	    "2,own,33554432,1,8192,8192000,8192\n"
+	    "1,shared,16777216,1,4096,4096000,4096\n"
+	    "1,shared,67108864,1,16384,20480000,16384\n");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return sh("rm -rf %s", tmp);
+}
+
+static void test_values(void **state)
+{
+	struct run run = { .dir = tmp };
+	struct experiments x;
+
+	(void)state;
+	experiments_list(&x, &run);
+	assert_int_equal(x.key.n, 13);
+	/* The median of three rounds; and none where nothing can be read. */
+	assert_true(experiment_value(&x, CLK_WALL, "baseline", "prefork",
+				     "request.csv", "avg_ns", NULL) == 12);
+	assert_true(isnan(experiment_value(&x, CLK_ICOUNT, "baseline",
+					   "prefork", "request.csv", "avg_ns",
+					   NULL)));
+	assert_true(isnan(experiment_value(&x, CLK_WALL, "fixed", "prefork",
+					   "request.csv", "avg_ns", NULL)));
+	assert_true(isnan(experiment_value(&x, CLK_WALL, "next", "prefork",
+					   "request.csv", "avg_ns", NULL)));
+	assert_true(isnan(experiment_value(&x, CLK_WALL, "baseline", "prefork",
+					   "request.csv", "no_such", NULL)));
+	assert_true(experiment_value(&x, CLK_WALL, "baseline", "redis32k",
+				     "request.csv", "p99_ns", "phase",
+				     "outside", NULL) == 100000);
+	assert_true(experiment_value(&x, CLK_WALL, "baseline", "redis32k",
+				     "timeline.csv", "ms", "saving", "0",
+				     NULL) == 10);
+	experiments_free(&x);
+}
+
+static void test_report(void **state)
+{
+	(void)state;
+	/* Without env.json and log it says so, and reports. */
+	assert_int_equal(sh("$COWREPORT -q %s 2>/dev/null", tmp), 0);
+	assert_true(report_has("summary.csv",
+			       "adaptive,prefork,wall,user,request,10,6,1,2,3,4,5,6,7,,,,,,0.5000\n"));
+	assert_true(report_has("summary.csv",
+			       "baseline,prefork,wall,user,request,10,12,1,4,3,4,5,6,70,,,,,,1.0000\n"));
+	assert_false(report_has("summary.csv", "fixed,prefork"));
+	assert_true(report_has("summary.csv",
+			       "adaptive,redis32k,wall,user,request,1000,1000000,1,2,3,200000,5,6,70,,,,,,0.5000\n"));
+	/* 1000 SETs/s are twice 500; p99 200 us are half of 400. */
+	assert_true(report_has("report.md", "| adaptive | 1000 | 2.000 | 0 | 200 | 0.500 |"));
+	assert_true(report_has("report.md", "| sparse8 | fixed | 70000 | 37200 | 36900 | +200 |"));
+	assert_true(report_has("report.md", "| 16 MiB | adaptive | 600 | 1.000 | 8.5 | 0.500 | 3000 | 450 | 0.750 | 8.5 | 300 |"));
+	/* 8192 pages in 8.192 ms; 1000 and 1250 ns a page. */
+	assert_true(report_has("report.md", "| 1000.0 |"));
+	assert_true(report_has("report.md", "| baseline | 1000.0 | 1250.0 |"));
+	assert_true(report_has("report.md", "| 1.250 |"));
+	assert_true(report_has("plots/wall-redis32k.svg", "SET latency"));
+	assert_true(report_has("plots/wall-fork.svg", "fork()"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_report),
+	};
+
+	return cmocka_run_group_tests_name("experiments", tests, setup,
+					   teardown);
+}
