@@ -197,8 +197,8 @@ static void check_heap(const struct env *env, const struct region *heap,
 	free(touched);
 }
 
-static void child_main(const struct env *env, const struct region *heap,
-		       int fd, struct request *request)
+static void child_main(const struct env *env, const struct region *heap, int fd,
+		       struct request *request)
 {
 	request->sum = write_part(env, heap, request->page);
 	if (request->check)
@@ -284,7 +284,8 @@ static void report(const struct env *env, uint64_t *samples, uint64_t elapsed,
 		       s.count, elapsed, elapsed / s.count, s.min, s.p50, s.p90,
 		       s.p99, s.p999, s.max, faults);
 	else
-		printf("%" PRIu64 " requests, %.1f/s, p50 %.1f us, p99 %.1f us, p99.9 %.1f us, max %.1f us, %" PRIu64
+		printf("%" PRIu64
+		       " requests, %.1f/s, p50 %.1f us, p99 %.1f us, p99.9 %.1f us, max %.1f us, %" PRIu64
 		       " faults\n",
 		       s.count, s.count * 1e9 / elapsed, s.p50 / 1e3,
 		       s.p99 / 1e3, s.p999 / 1e3, s.max / 1e3, faults);

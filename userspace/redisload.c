@@ -80,8 +80,8 @@ enum {
 static const struct argp_option options[] = {
 	{ "keys", 'k', "N", 0, "Keys (100000)", 0 },
 	{ "bytes", 'b', "N", 0, "Bytes of a value, a multiple of 8 (64)", 0 },
-	{ "connections", 'c', "N", 0, "Clients, each with one SET under way (4)",
-	  0 },
+	{ "connections", 'c', "N", 0,
+	  "Clients, each with one SET under way (4)", 0 },
 	{ "margin", 't', "MS", 0,
 	  "SETs before the save, and after it, in milliseconds (2000)", 0 },
 	{ "interval", 'i', "MS", 0, "A row of the time line (20)", 0 },
@@ -192,8 +192,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'k':
-		env->set.keys = number_arg("--keys", arg, MAX_CONNECTIONS,
-				       1000000000);
+		env->set.keys =
+			number_arg("--keys", arg, MAX_CONNECTIONS, 1000000000);
 		break;
 	case 'b':
 		env->set.bytes = number_arg("--bytes", arg, VALUE_MIN, 1 << 20);
@@ -209,7 +209,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		env->margin = number_arg("--margin", arg, 1, 600000) * 1000000;
 		break;
 	case 'i':
-		env->interval = number_arg("--interval", arg, 1, 60000) * 1000000;
+		env->interval =
+			number_arg("--interval", arg, 1, 60000) * 1000000;
 		break;
 	case 'S':
 		env->set.seed = number_arg("--seed", arg, 0, UINT64_MAX);
@@ -309,9 +310,10 @@ static void server_start(struct server *server, const struct env *env)
 	snprintf(server->socket, sizeof(server->socket), "%s/redis.sock",
 		 env->dir);
 	unlink(server->socket);
-	snprintf(line, sizeof(line),
-		 "exec %s --port 0 --unixsocket %s --dir %s --save '' --appendonly no --rdbcompression no --dbfilename dump.rdb --daemonize no --logfile %s/redis.log",
-		 env->server, server->socket, env->dir, env->dir);
+	snprintf(
+		line, sizeof(line),
+		"exec %s --port 0 --unixsocket %s --dir %s --save '' --appendonly no --rdbcompression no --dbfilename dump.rdb --daemonize no --logfile %s/redis.log",
+		env->server, server->socket, env->dir, env->dir);
 	server->admin = NULL;
 	server->pid = fork();
 	if (server->pid < 0)
@@ -357,7 +359,8 @@ static uint64_t minor_faults(pid_t pid)
 	if (!read_text(path, text, sizeof(text)))
 		die("cannot read %s", path);
 	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %lu", &faults) != 1)
+	if (!p ||
+	    sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %lu", &faults) != 1)
 		die("%s is not as expected", path);
 	return faults;
 }
@@ -713,7 +716,8 @@ static void put_phase(const struct load *load, FILE *csv, const char *phase,
 		",yes\n",
 		phase, s.count, elapsed, s.count ? elapsed / s.count : 0, s.min,
 		s.p50, s.p90, s.p99, s.p999, s.max, faults);
-	printf("%-8s %8" PRIu64 " SETs, %8.1f/s, p50 %7.1f us, p99 %8.1f us, p99.9 %8.1f us, max %8.1f us, %" PRIu64
+	printf("%-8s %8" PRIu64
+	       " SETs, %8.1f/s, p50 %7.1f us, p99 %8.1f us, p99.9 %8.1f us, max %8.1f us, %" PRIu64
 	       " faults\n",
 	       phase, s.count, s.count * 1e9 / elapsed, s.p50 / 1e3,
 	       s.p99 / 1e3, s.p999 / 1e3, s.max / 1e3, faults);
@@ -786,7 +790,8 @@ static void put_timeline(struct load *load, const struct save *save)
 			i++;
 		}
 		stats_compute(bucket, n, &s);
-		fprintf(csv, "%" PRId64 ",%zu,", row * (int64_t)(interval / 1000000), n);
+		fprintf(csv, "%" PRId64 ",%zu,",
+			row * (int64_t)(interval / 1000000), n);
 		if (n)
 			fprintf(csv, "%" PRIu64 ",%" PRIu64 ",%" PRIu64, s.p50,
 				s.p99, s.max);

@@ -43,7 +43,8 @@ void experiments_list(struct experiments *x, const struct run *run)
 
 		free(path);
 		while (dir && (d = readdir(dir))) {
-			struct cell_key key = { .clock = (enum cow_clock)clock };
+			struct cell_key key = { .clock =
+							(enum cow_clock)clock };
 
 			if (key_parse(d->d_name, &key))
 				vec_push(&x->key, key);

@@ -20,8 +20,9 @@ struct at {
 
 static const char *redis_values(const char *name)
 {
-	return strcmp(name, "redis64") ? "values of 32 KiB: eight pages in a row" :
-					 "values of 64 bytes: scattered writes";
+	return strcmp(name, "redis64") ?
+		       "values of 32 KiB: eight pages in a row" :
+		       "values of 64 bytes: scattered writes";
 }
 
 static const char *unit_note(enum cow_clock clock)
@@ -48,8 +49,7 @@ static size_t arms_of(const struct experiments *x, enum cow_clock clock,
 	return n;
 }
 
-static void put_number(struct table *t, double value, double unit,
-		       int decimals)
+static void put_number(struct table *t, double value, double unit, int decimals)
 {
 	if (isnan(value))
 		table_put(t, "%s", "");
@@ -86,10 +86,10 @@ static struct table *table_redis(const struct experiments *x,
 				 enum cow_clock clock, const char *name)
 {
 	static const char *const head[] = {
-		"arm",	      "SETs/s",	   "ratio",	 "p50 us",
-		"p99 us",     "ratio",	   "p99.9 us",	 "max us",
-		"p99 outside us", "faults", "fork ms",	 "save s",
-		"COW MB",     "growth MB", "server MB",	 "child MB",
+		"arm",	    "SETs/s",	"ratio",  "p50 us",	    "p99 us",
+		"ratio",    "p99.9 us", "max us", "p99 outside us", "faults",
+		"fork ms",  "save s",	"COW MB", "growth MB",	    "server MB",
+		"child MB",
 	};
 	const char *arm[64];
 	size_t n = arms_of(x, clock, name, arm, ARRAY_SIZE(arm));
@@ -122,8 +122,10 @@ static struct table *table_redis(const struct experiments *x,
 		put_number(t, fact(&at, "server_peak_kb"), 1e3, 0);
 		put_number(t, fact(&at, "child_peak_kb"), 1e3, 0);
 	}
-	table_note(t, "During the save, unless it says outside; medians over the rounds; ratios to baseline. fork: Redis' latest_fork_usec. COW: what Redis reports; growth: the most by which the machine's anonymous memory grew; server and child: peak RSS. In every cell the file saved was loaded again and is, byte for byte, what was in memory at one instant between BGSAVE and its answer. %s",
-		   unit_note(clock));
+	table_note(
+		t,
+		"During the save, unless it says outside; medians over the rounds; ratios to baseline. fork: Redis' latest_fork_usec. COW: what Redis reports; growth: the most by which the machine's anonymous memory grew; server and child: peak RSS. In every cell the file saved was loaded again and is, byte for byte, what was in memory at one instant between BGSAVE and its answer. %s",
+		unit_note(clock));
 	return t;
 }
 
@@ -174,8 +176,8 @@ static struct table *table_prefork(const struct experiments *x,
 	if (!n)
 		return NULL;
 	t = table_new(head, ARRAY_SIZE(head), 1);
-	t->title = xasprintf("A child for each request (%s)",
-			     clock_name(clock));
+	t->title =
+		xasprintf("A child for each request (%s)", clock_name(clock));
 	for (size_t i = 0; i < n; i++) {
 		struct at at = { x, clock, arm[i], "prefork", NULL };
 
@@ -191,8 +193,10 @@ static struct table *table_prefork(const struct experiments *x,
 				   request(&at, "all", "count"),
 			   1, 1);
 	}
-	table_note(t, "16 MiB of heap, a child writes 1 MiB of it in one run, answers and exits; the rate includes its end, the latency does not. %s",
-		   unit_note(clock));
+	table_note(
+		t,
+		"16 MiB of heap, a child writes 1 MiB of it in one run, answers and exits; the rate includes its end, the latency does not. %s",
+		unit_note(clock));
 	return t;
 }
 
@@ -206,7 +210,8 @@ void section_prefork(const struct report *rep, struct doc *doc)
 		struct table *t = table_prefork(&x, clocks[c]);
 
 		if (t && !any)
-			doc_heading(doc, 2, "A server that forks for each request");
+			doc_heading(doc, 2,
+				    "A server that forks for each request");
 		any |= t != NULL;
 		doc_table(doc, t);
 	}
@@ -225,8 +230,8 @@ static double fork_value(const struct at *at, const char *size,
 static const struct {
 	const char *bytes, *name;
 } sizes[] = {
-	{ "16777216", "16 MiB" },     { "67108864", "64 MiB" },
-	{ "268435456", "256 MiB" },   { "1073741824", "1 GiB" },
+	{ "16777216", "16 MiB" },   { "67108864", "64 MiB" },
+	{ "268435456", "256 MiB" }, { "1073741824", "1 GiB" },
 	{ "4294967296", "4 GiB" },
 };
 
@@ -234,9 +239,9 @@ static struct table *table_fork(const struct experiments *x,
 				enum cow_clock clock)
 {
 	static const char *const head[] = {
-		"size",		  "arm",	  "fork us",	"ratio",
-		"writes ms",	  "ratio",	  "end us",	"second fork us",
-		"ratio",	  "writes ms",	  "end us",
+		"size",	     "arm",	  "fork us", "ratio",
+		"writes ms", "ratio",	  "end us",  "second fork us",
+		"ratio",     "writes ms", "end us",
 	};
 	const char *arm[64];
 	size_t n = arms_of(x, clock, "fork", arm, ARRAY_SIZE(arm));
@@ -252,16 +257,18 @@ static struct table *table_fork(const struct experiments *x,
 			struct at at = { x, clock, arm[i], "fork", NULL };
 			struct at base = { x, clock, "baseline", "fork", NULL };
 			const char *size = sizes[s].bytes;
-			double first = fork_value(&at, size, "filled", "fork_ns");
+			double first =
+				fork_value(&at, size, "filled", "fork_ns");
 
 			if (isnan(first))
 				continue;
 			table_put(t, "%s", sizes[s].name);
 			table_put(t, "%s", arm[i]);
 			for (int second = 0; second < 2; second++) {
-				const char *state = second ? "copied" : "filled";
-				double fork = fork_value(&at, size, state,
-							 "fork_ns");
+				const char *state = second ? "copied" :
+							     "filled";
+				double fork =
+					fork_value(&at, size, state, "fork_ns");
 				double writes = fork_value(&at, size, state,
 							   "write_ns");
 
@@ -275,13 +282,16 @@ static struct table *table_fork(const struct experiments *x,
 						  fork_value(&base, size, state,
 							     "write_ns"));
 				put_number(t,
-					   fork_value(&at, size, state, "end_ns"),
+					   fork_value(&at, size, state,
+						      "end_ns"),
 					   1e3, 0);
 			}
 		}
 	}
-	table_note(t, "A snapshot pays fork() and then a fault for what is written: here a word in every page. The second fork finds the pages as the first one's faults have left them: in large folios, where they were copied so, which fork() and the child's end handle at one go. %s",
-		   unit_note(clock));
+	table_note(
+		t,
+		"A snapshot pays fork() and then a fault for what is written: here a word in every page. The second fork finds the pages as the first one's faults have left them: in large folios, where they were copied so, which fork() and the child's end handle at one go. %s",
+		unit_note(clock));
 	return t;
 }
 
@@ -317,8 +327,12 @@ static struct table *table_limits(const struct experiments *x,
 				  enum cow_clock clock)
 {
 	static const char *const head[] = {
-		"workload", "arm",	     "peak without limit KiB",
-		"passes with KiB", "fails with KiB", "more than baseline KiB",
+		"workload",
+		"arm",
+		"peak without limit KiB",
+		"passes with KiB",
+		"fails with KiB",
+		"more than baseline KiB",
 	};
 	static const char *const workloads[] = { "seq", "sparse8", "sparse64" };
 	const char *arm[64];
@@ -335,14 +349,17 @@ static struct table *table_limits(const struct experiments *x,
 					       "workload", workloads[w], NULL);
 
 		for (size_t i = 0; i < n; i++) {
-			static const char *const cols[] = { "peak_kb", "pass_kb",
+			static const char *const cols[] = { "peak_kb",
+							    "pass_kb",
 							    "fail_kb" };
 			double value[ARRAY_SIZE(cols)];
 
 			for (size_t k = 0; k < ARRAY_SIZE(cols); k++)
-				value[k] = experiment_value(
-					x, clock, arm[i], "memory", "memory.csv",
-					cols[k], "workload", workloads[w], NULL);
+				value[k] = experiment_value(x, clock, arm[i],
+							    "memory",
+							    "memory.csv",
+							    cols[k], "workload",
+							    workloads[w], NULL);
 			if (isnan(value[1]))
 				continue;
 			table_put(t, "%s", workloads[w]);
@@ -355,7 +372,9 @@ static struct table *table_limits(const struct experiments *x,
 				table_put(t, "%+.0f", value[1] - base);
 		}
 	}
-	table_note(t, "%s", "cowbench in a memory cgroup of its own, run again with ever closer limits: the smallest with which it passed, and the largest with which the OOM killer came. Precopy may use what is free (the peak), but must need no more than baseline does.");
+	table_note(
+		t, "%s",
+		"cowbench in a memory cgroup of its own, run again with ever closer limits: the smallest with which it passed, and the largest with which the OOM killer came. Precopy may use what is free (the peak), but must need no more than baseline does.");
 	return t;
 }
 
@@ -369,7 +388,8 @@ void section_limits(const struct report *rep, struct doc *doc)
 		struct table *t = table_limits(&x, clocks[c]);
 
 		if (t && !any)
-			doc_heading(doc, 2, "Too little memory for both copies");
+			doc_heading(doc, 2,
+				    "Too little memory for both copies");
 		any |= t != NULL;
 		doc_table(doc, t);
 	}
@@ -383,8 +403,8 @@ static double page_ns(const struct at *at, const char *writers,
 		      const char *space, const char *size)
 {
 	double elapsed = experiment_value(at->x, at->clock, at->arm, at->name,
-					  "scaling.csv", "elapsed_ns", "writers",
-					  writers, "space", space,
+					  "scaling.csv", "elapsed_ns",
+					  "writers", writers, "space", space,
 					  size ? "size" : NULL, size, NULL);
 	double pages = experiment_value(at->x, at->clock, at->arm, at->name,
 					"scaling.csv", "pages", "writers",
@@ -401,8 +421,9 @@ static double writer_faults(const struct at *at, const char *writers,
 					 "scaling.csv", "faults", "writers",
 					 writers, "space", space, NULL);
 	double elapsed = experiment_value(at->x, at->clock, at->arm, at->name,
-					  "scaling.csv", "elapsed_ns", "writers",
-					  writers, "space", space, NULL);
+					  "scaling.csv", "elapsed_ns",
+					  "writers", writers, "space", space,
+					  NULL);
 
 	return faults * 1e9 / elapsed;
 }
@@ -442,9 +463,12 @@ static struct table *table_writers(const struct experiments *x,
 				   1e3, 1);
 		}
 	}
-	table_note(t, "%s %s", faults ? "A window serves many pages with one fault: see the table above for what is done." :
+	table_note(
+		t, "%s %s",
+		faults ?
+			"A window serves many pages with one fault: see the table above for what is done." :
 			"shared: threads of one process write their parts of one mapping; own: processes with a mapping each.",
-		   unit_note(clock));
+		unit_note(clock));
 	return t;
 }
 
@@ -452,7 +476,12 @@ static struct table *table_sizes(const struct experiments *x,
 				 enum cow_clock clock)
 {
 	static const char *const head[] = {
-		"arm",	"16 MiB", "64 MiB", "256 MiB", "1 GiB", "4 GiB",
+		"arm",
+		"16 MiB",
+		"64 MiB",
+		"256 MiB",
+		"1 GiB",
+		"4 GiB",
 		"largest to smallest",
 	};
 	const char *arm[64];
@@ -478,8 +507,10 @@ static struct table *table_sizes(const struct experiments *x,
 		}
 		put_ratio(t, most, least);
 	}
-	table_note(t, "One writer. The cost of a page must not depend on the region's size; a size that the guest's memory (MEM) has no room for, twice over, is empty. %s",
-		   unit_note(clock));
+	table_note(
+		t,
+		"One writer. The cost of a page must not depend on the region's size; a size that the guest's memory (MEM) has no room for, twice over, is empty. %s",
+		unit_note(clock));
 	return t;
 }
 
@@ -562,8 +593,10 @@ static bool script_redis(FILE *gp, const struct plot *p,
 	put_head(gp, p, 90 + 170 * (int)n);
 	fprintf(gp, "unset title\nset multiplot layout %zu,1 title ", n);
 	put_quoted(gp, p->title);
-	fprintf(gp, " font ',15'\nset tmargin 1.6\nset lmargin 10\nset bmargin 2\n");
-	fprintf(gp, "set logscale y\nset ylabel 'us' offset 1\nset xtics font ',12'\nset ytics font ',12'\nset mytics 10\n");
+	fprintf(gp,
+		" font ',15'\nset tmargin 1.6\nset lmargin 10\nset bmargin 2\n");
+	fprintf(gp,
+		"set logscale y\nset ylabel 'us' offset 1\nset xtics font ',12'\nset ytics font ',12'\nset mytics 10\n");
 	fprintf(gp, "set yrange [ymin*0.8:ymax*1.3]\nset xrange [xmin:xmax]\n");
 	for (size_t i = 0; i < n; i++) {
 		fprintf(gp,
@@ -575,9 +608,11 @@ static bool script_redis(FILE *gp, const struct plot *p,
 		if (i)
 			fprintf(gp, "unset key\n");
 		else
-			fprintf(gp, "set key top right horizontal samplen 1.5 font ',12'\n");
+			fprintf(gp,
+				"set key top right horizontal samplen 1.5 font ',12'\n");
 		if (i == n - 1)
-			fprintf(gp, "set bmargin 3\nset xlabel 's since BGSAVE' offset 0,0.5\n");
+			fprintf(gp,
+				"set bmargin 3\nset xlabel 's since BGSAVE' offset 0,0.5\n");
 		fprintf(gp,
 			"plot $t%zu using 1:4 with points pt 7 ps 0.25 lc rgb '#bbbbbb' title 'max', $t%zu using 1:3 with lines lw 1.2 lc rgb '#d55e00' title 'p99', $t%zu using 1:2 with lines lw 1.6 lc rgb '#0072b2' title 'p50'\n",
 			i, i, i);
@@ -600,13 +635,15 @@ static bool script_fork(FILE *gp, const struct plot *p,
 		fprintf(gp, "$f%zu << COWLAB_END\n", i);
 		for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
 			const char *size = sizes[s].bytes;
-			double fork = fork_value(&at, size, "copied", "fork_ns");
+			double fork =
+				fork_value(&at, size, "copied", "fork_ns");
 
 			if (!isnan(fork))
 				fprintf(gp, "%.17g %.17g %.17g\n",
 					atof(size) / MIB, fork / 1e6,
 					fork_value(&at, size, "filled",
-						   "fork_ns") / 1e6);
+						   "fork_ns") /
+						1e6);
 		}
 		fprintf(gp, "COWLAB_END\n");
 	}

@@ -18,9 +18,11 @@ static void experiment(const char *arm, const char *name)
 	char text[512];
 	int status;
 
-	snprintf(text, sizeof(text),
-		 "exec 2>&1 >%s.log; OUT=%s COW_quick=1 COW_keys=%s; . /etc/jobs.sh; experiment %s %s 1 || exit 1",
-		 OUT, OUT, strcmp(name, "redis32k") ? "30000" : "400", arm, name);
+	snprintf(
+		text, sizeof(text),
+		"exec 2>&1 >%s.log; OUT=%s COW_quick=1 COW_keys=%s; . /etc/jobs.sh; experiment %s %s 1 || exit 1",
+		OUT, OUT, strcmp(name, "redis32k") ? "30000" : "400", arm,
+		name);
 	status = system(text);
 	if (status)
 		fail_msg("%s, %s: ended with %#x: %s", name, arm, status,
@@ -39,7 +41,8 @@ static uint64_t result(const char *arm, const char *name, const char *file,
 	const char *text;
 	char copy[8192];
 
-	snprintf(path, sizeof(path), OUT "/experiments/%s.%s.1/%s", arm, name, file);
+	snprintf(path, sizeof(path), OUT "/experiments/%s.%s.1/%s", arm, name,
+		 file);
 	text = file_text(path);
 	snprintf(copy, sizeof(copy), "\n%s", text);
 	snprintf(head, sizeof(head), "%.*s", (int)strcspn(text, "\n"), text);
@@ -74,7 +77,8 @@ static void test_redis(void **state)
 				 64);
 		experiment(arms[i], "redis32k");
 	}
-	faults = result("adaptive", "redis32k", "request.csv", "save", "faults");
+	faults =
+		result("adaptive", "redis32k", "request.csv", "save", "faults");
 	sets = result("adaptive", "redis32k", "request.csv", "save", "count");
 	assert_true(faults && sets);
 }
@@ -87,8 +91,10 @@ static void test_prefork(void **state)
 	experiment("baseline", "prefork");
 	experiment("adaptive", "prefork");
 	experiment("thp", "prefork");
-	baseline = result("baseline", "prefork", "request.csv", "all", "faults");
-	adaptive = result("adaptive", "prefork", "request.csv", "all", "faults");
+	baseline =
+		result("baseline", "prefork", "request.csv", "all", "faults");
+	adaptive =
+		result("adaptive", "prefork", "request.csv", "all", "faults");
 	/* 256 pages a child and its own; 1, 1, 2, 4, 8, 16, 32, ... */
 	assert_in_range(baseline, 50 * 256, 50 * 300);
 	assert_true(adaptive < baseline / 5);
@@ -120,7 +126,8 @@ static void test_scaling(void **state)
 			8192, 8400);
 	assert_true(result("adaptive", "scaling", "scaling.csv", "8,own",
 			   "faults") < 8192 / 2);
-	result("baseline", "scaling", "scaling.csv", "1,shared,67108864", "faults");
+	result("baseline", "scaling", "scaling.csv", "1,shared,67108864",
+	       "faults");
 }
 
 /*
@@ -134,7 +141,8 @@ static void test_memory(void **state)
 	(void)state;
 	experiment("baseline", "memory");
 	experiment("fixed", "memory");
-	baseline = result("baseline", "memory", "memory.csv", "sparse8", "pass_kb");
+	baseline = result("baseline", "memory", "memory.csv", "sparse8",
+			  "pass_kb");
 	fixed = result("fixed", "memory", "memory.csv", "sparse8", "pass_kb");
 	peak = result("fixed", "memory", "memory.csv", "sparse8", "peak_kb");
 	/* A region of 8 MiB and an eighth of it again, and the processes. */
@@ -143,7 +151,8 @@ static void test_memory(void **state)
 	if (fixed > baseline + 512)
 		fail_msg("fixed needs %zu KiB where baseline passes with %zu",
 			 (size_t)fixed, (size_t)baseline);
-	assert_true(result("fixed", "memory", "memory.csv", "sparse8", "kills"));
+	assert_true(
+		result("fixed", "memory", "memory.csv", "sparse8", "kills"));
 }
 
 static int clear(void **state)
@@ -155,10 +164,8 @@ static int clear(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_prefork),
-		cmocka_unit_test(test_fork),
-		cmocka_unit_test(test_scaling),
-		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_prefork), cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_scaling), cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_redis),
 	};
 

@@ -19,7 +19,7 @@
 #include "dataset.h"
 #include "util.h"
 
-#define REQUEST_HEADER                                                      \
+#define REQUEST_HEADER                                                       \
 	"phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns," \
 	"max_ns,faults,verified\n"
 
@@ -207,9 +207,13 @@ static void test_redis(void **state)
 	assert_int_equal(cell(1, 1), 64);
 	assert_true(cell(1, 9) > 20000 * 64);
 	/* The time line holds each SET once. */
-	assert_int_equal(run("{ cat request.csv; awk -F, 'NR > 1 { n += $2 } END { print n }' timeline.csv; }"), 0);
+	assert_int_equal(
+		run("{ cat request.csv; awk -F, 'NR > 1 { n += $2 } END { print n }' timeline.csv; }"),
+		0);
 	assert_int_equal(cell(1, 1) + cell(2, 1), cell(3, 0));
-	assert_int_equal(run("awk '{ n += $2 } END { print n }' save.hist; sed -n 2p request.csv"), 0);
+	assert_int_equal(
+		run("awk '{ n += $2 } END { print n }' save.hist; sed -n 2p request.csv"),
+		0);
 	assert_int_equal(cell(0, 0), cell(1, 1));
 }
 
@@ -275,7 +279,8 @@ static void test_bad_input(void **state)
 		{ "redisload -b 60", "--bytes: '60' is not accepted" },
 		{ "redisload -k 1", "--keys: '1' is not accepted" },
 		{ "redisload -c 65", "--connections: '65' is not accepted" },
-		{ "redisload -d /nonexistent", "cannot write /nonexistent/dump.rdb" },
+		{ "redisload -d /nonexistent",
+		  "cannot write /nonexistent/dump.rdb" },
 		{ "prefork -s 3M", "--size: '3M' is not accepted" },
 		{ "prefork -s 4M -p 8M", "--part: at most --size" },
 		{ "prefork -k hugetlb", "--kind: 'hugetlb' is not accepted" },
@@ -287,7 +292,8 @@ static void test_bad_input(void **state)
 		{ "memlimit", "which command?" },
 		{ "memlimit -s 1 true", "--step: '1' is not accepted" },
 		{ "memlimit /nonexistent/x", "memlimit: " },
-		{ "memlimit -g /nonexistent true", "cannot make /nonexistent/memlimit" },
+		{ "memlimit -g /nonexistent true",
+		  "cannot make /nonexistent/memlimit" },
 	};
 	size_t i;
 

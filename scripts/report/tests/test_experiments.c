@@ -9,7 +9,7 @@
 #include "experiments.h"
 #include "test.h"
 
-#define REQUEST                                                             \
+#define REQUEST                                                              \
 	"phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns," \
 	"max_ns,faults,verified\n"
 
@@ -123,9 +123,9 @@ static void test_values(void **state)
 	/* The median of three rounds; and none where nothing can be read. */
 	assert_true(experiment_value(&x, CLK_WALL, "baseline", "prefork",
 				     "request.csv", "avg_ns", NULL) == 12);
-	assert_true(isnan(experiment_value(&x, CLK_ICOUNT, "baseline",
-					   "prefork", "request.csv", "avg_ns",
-					   NULL)));
+	assert_true(
+		isnan(experiment_value(&x, CLK_ICOUNT, "baseline", "prefork",
+				       "request.csv", "avg_ns", NULL)));
 	assert_true(isnan(experiment_value(&x, CLK_WALL, "fixed", "prefork",
 					   "request.csv", "avg_ns", NULL)));
 	assert_true(isnan(experiment_value(&x, CLK_WALL, "next", "prefork",
@@ -146,17 +146,25 @@ static void test_report(void **state)
 	(void)state;
 	/* Without env.json and log it says so, and reports. */
 	assert_int_equal(sh("$COWREPORT -q %s 2>/dev/null", tmp), 0);
-	assert_true(report_has("summary.csv",
-			       "adaptive,prefork,wall,user,request,10,6,1,2,3,4,5,6,7,,,,,,0.5000\n"));
-	assert_true(report_has("summary.csv",
-			       "baseline,prefork,wall,user,request,10,12,1,4,3,4,5,6,70,,,,,,1.0000\n"));
+	assert_true(report_has(
+		"summary.csv",
+		"adaptive,prefork,wall,user,request,10,6,1,2,3,4,5,6,7,,,,,,0.5000\n"));
+	assert_true(report_has(
+		"summary.csv",
+		"baseline,prefork,wall,user,request,10,12,1,4,3,4,5,6,70,,,,,,1.0000\n"));
 	assert_false(report_has("summary.csv", "fixed,prefork"));
-	assert_true(report_has("summary.csv",
-			       "adaptive,redis32k,wall,user,request,1000,1000000,1,2,3,200000,5,6,70,,,,,,0.5000\n"));
+	assert_true(report_has(
+		"summary.csv",
+		"adaptive,redis32k,wall,user,request,1000,1000000,1,2,3,200000,5,6,70,,,,,,0.5000\n"));
 	/* 1000 SETs/s are twice 500; p99 200 us are half of 400. */
-	assert_true(report_has("report.md", "| adaptive | 1000 | 2.000 | 0 | 200 | 0.500 |"));
-	assert_true(report_has("report.md", "| sparse8 | fixed | 70000 | 37200 | 36900 | +200 |"));
-	assert_true(report_has("report.md", "| 16 MiB | adaptive | 600 | 1.000 | 8.5 | 0.500 | 3000 | 450 | 0.750 | 8.5 | 300 |"));
+	assert_true(report_has(
+		"report.md", "| adaptive | 1000 | 2.000 | 0 | 200 | 0.500 |"));
+	assert_true(report_has(
+		"report.md",
+		"| sparse8 | fixed | 70000 | 37200 | 36900 | +200 |"));
+	assert_true(report_has(
+		"report.md",
+		"| 16 MiB | adaptive | 600 | 1.000 | 8.5 | 0.500 | 3000 | 450 | 0.750 | 8.5 | 300 |"));
 	/* 8192 pages in 8.192 ms; 1000 and 1250 ns a page. */
 	assert_true(report_has("report.md", "| 1000.0 |"));
 	assert_true(report_has("report.md", "| baseline | 1000.0 | 1250.0 |"));
