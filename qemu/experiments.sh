@@ -113,7 +113,7 @@ experiment_scaling() {
 	options=$(set_arm "$1") || return 1
 	for writers in 1 2 4 8; do
 		for space in shared own; do
-			scale $writers $space "$(pick 32M 128M)" || return 1
+			scale $writers $space "$(pick 16M 64M)" || return 1
 		done
 	done
 	available=$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)
