@@ -51,12 +51,12 @@ append() {
 # What a running Redis may do in an arm, once its data set is loaded.
 redis_arm() {
 	case $1 in
-	thp | cowwarm) return ;;
+	thp | cowwarm) ;;
+	*) set_arm "$1" >/dev/null || return 1 ;;
 	esac
-	set_arm "$1" >/dev/null || return 1
 	case $1 in
 	# No program has advised anything: the administrator has.
-	fixed | adaptive) set_sizes always 16 32 64 128 ;;
+	fixed | adaptive | cowwarm) set_sizes always 16 32 64 128 ;;
 	esac
 }
 
@@ -76,7 +76,14 @@ redis() {
 		echo always >"${thp:?}"/enabled
 		server="redis-server --disable-thp no"
 		;;
-	cowwarm) server="env LD_PRELOAD=/lib/cowwarm.so redis-server" ;;
+	cowwarm)
+		# The dynamic linker would only warn.
+		[ -e /lib/cowwarm.so ] || {
+			echo "no /lib/cowwarm.so" >&2
+			return 1
+		}
+		server="env LD_PRELOAD=/lib/cowwarm.so COWWARM_BUDGET=512M redis-server"
+		;;
 	esac
 	redisload --keys "$keys" --bytes "$2" --seed "$3" --server "$server" \
 		--armed ". /etc/jobs.sh; redis_arm $1" --out "$cell_dir"
