@@ -130,10 +130,9 @@ struct server {
 /**
  * struct client - a connection of the load
  * @fd: its socket
- * @version: of the value that it has under way
  * @entry: its SET in the journal
- * @len: bytes of @request
  * @request: the command
+ * @len: its bytes
  */
 struct client {
 	int fd;
