@@ -161,7 +161,7 @@ static void test_values(void **state)
 /* Redis' own tool reads what we write. */
 static void test_rdb(void **state)
 {
-	static const size_t sizes[] = { 16, 64, 16384, 65536 };
+	static const size_t sizes[] = { 16, 64, 4096, 16384, 65536 };
 	size_t i;
 
 	(void)state;
