@@ -10,8 +10,8 @@ static const char *const arms[] = {
 };
 
 static const char *const workloads[] = {
-	"seq",	"rev",	 "rand",    "sparse2", "sparse8", "sparse64",
-	"zipf", "reuse", "threads", "paced",   "redis",	  "prefork",
+	"seq",	 "rev",	    "rand",  "sparse2", "sparse8",  "sparse64", "zipf",
+	"reuse", "threads", "paced", "redis64", "redis32k", "prefork",
 };
 
 static const char *const stages[] = {
