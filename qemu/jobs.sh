@@ -61,8 +61,16 @@ set_arm() {
 		pages=${1#fixed-w}
 		set_window fixed "${pages%-o?}" "${1##*-o}"
 		;;
-	manual_cow | populate_write) echo --kind 4k --prepare "$1" ;;
-	helper) echo --kind 4k --helper ;;
+	manual_cow | populate_write | helper)
+		# As for fixed; populate_write has no use for it.
+		set_sizes madvise 16 32 64 128
+		set_sizes never 2048
+		options="--kind 4k --large-copies"
+		case $1 in
+		helper) echo "$options --helper" ;;
+		*) echo "$options --prepare $1" ;;
+		esac
+		;;
 	*)
 		echo "unknown arm $1" >&2
 		return 1
@@ -98,6 +106,10 @@ keep_lists_short() {
 # which gives what the writer saw, then, if not quiet, with the histogram on, and
 # the log if asked.
 cell() {
+	[ "$2" != kv ] || {
+		kv_cell "$1" "$3"
+		return
+	}
 	cell_dir=$OUT/$1.$2.$3
 	mkdir -p "$cell_dir"
 	keep_lists_short || return 1
@@ -125,6 +137,30 @@ cell() {
 	cat "$COWLAB"/latency_hist >"$cell_dir/latency_hist"
 	cat "$COWLAB"/stats >"$cell_dir/stats"
 	unset_arm
+}
+
+# kv_cell ARM ROUND: workload kv, a store that is saved while it is written, in
+# the columns of cowbench. Arm snapshot takes its snapshots with libcowsnap,
+# snapshot-all lets its helper break every page as well, all others fork.
+kv_cell() {
+	cell_dir=$OUT/$1.kv.$2
+	mkdir -p "$cell_dir"
+	: >"$cell_dir/unlogged"
+	keep_lists_short || return 1
+	options="--size ${COW_kv_size:-256M} --seed $2 --output /tmp/kv --csv"
+	options="$options --hist $cell_dir/touch.hist"
+	case $1 in
+	snapshot) ;;
+	snapshot-all) options="$options --budget ${COW_kv_size:-256M} --everything" ;;
+	*)
+		set_arm "$1" >/dev/null || return 1
+		options="$options --snapshot fork"
+		;;
+	esac
+	# shellcheck disable=SC2086
+	cowkv $options >"$cell_dir/user.csv" || return 1
+	unset_arm
+	rm -f /tmp/kv
 }
 
 # suite PROGRAM...: a test program that speaks TAP.

@@ -12,18 +12,17 @@
 #include "options.h"
 #include "region.h"
 
-#define NR_MANUAL_COW 548
-
 enum side {
 	SIDE_PARENT,
 	SIDE_CHILD,
 	SIDE_COUNT,
 };
 
-/* One thread's part of the section, a cache line each. */
+/* One thread's part of the section, a cache line each; @done: its writes. */
 struct lap {
 	uint64_t start;
 	uint64_t end;
+	size_t done;
 } __attribute__((aligned(64)));
 
 /**
@@ -71,6 +70,7 @@ struct shared {
  * @cpus: where this program may run
  * @hist: file, or NULL
  * @raw: file, or NULL
+ * @mapper: file, or NULL
  */
 struct bench {
 	struct env env;
@@ -88,6 +88,7 @@ struct bench {
 	cpu_set_t cpus;
 	FILE *hist;
 	FILE *raw;
+	FILE *mapper;
 };
 
 /**

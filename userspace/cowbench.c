@@ -13,11 +13,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
+#include "manual_cow.h"
 #include "report.h"
 #include "team.h"
 #include "util.h"
@@ -239,14 +239,15 @@ static void catch_signals(const struct bench *bench)
 	sigaction(SIGTERM, &end, NULL);
 }
 
-/* Whether the kernel has the call of --prepare: ask with nothing to do. */
+/* Whether the kernel has the call that is wanted: ask with nothing to do. */
 static void require_prepare(const struct env *env)
 {
 	void *page;
 
-	if (env->prepare == PREPARE_MANUAL_COW &&
-	    syscall(NR_MANUAL_COW, 0UL, 0UL, 0UL))
-		die("--prepare manual_cow: this kernel has no manual_cow system call (%d): %s",
+	if ((env->prepare == PREPARE_MANUAL_COW || env->helper_batch) &&
+	    manual_cow(NULL, 0, 0))
+		die("%s: this kernel has no manual_cow system call (%d): %s",
+		    env->helper_batch ? "--helper" : "--prepare manual_cow",
 		    NR_MANUAL_COW, strerror(errno));
 	if (env->prepare != PREPARE_POPULATE_WRITE)
 		return;
@@ -282,6 +283,7 @@ static void set_up(struct bench *bench)
 	listen_rehearsal(&bench->null, &bench->listen);
 	bench->hist = open_output("--hist", env->hist);
 	bench->raw = open_output("--samples", env->samples);
+	bench->mapper = open_output("--mapper", env->mapper);
 	CPU_ZERO(&bench->cpus);
 	sched_getaffinity(0, sizeof(bench->cpus), &bench->cpus);
 

@@ -13,6 +13,8 @@
 #define MAX_PAGES (1ULL << 32)
 #define MAX_WRITES (1ULL << 32)
 #define MAX_PACE 1000000000ULL
+#define HELPER_BATCH 16
+#define HELPER_DISTANCE 1024
 
 const char *argp_program_version = "cowbench 1.0";
 
@@ -29,6 +31,8 @@ static const char doc[] =
 	"    cowbench -p paced -P 20000          # 20 us of work between writes\n"
 	"    cowbench -k thp -t 4                # huge pages, 4 threads\n"
 	"    cowbench -b populate_write          # break COW first, then write\n"
+	"    cowbench -p paced --helper          # break COW beside the writer\n"
+	"    cowbench --helper=32,1024           # 32 pages a call, 4 MiB ahead\n"
 	"    cowbench -l timing,log              # with cowlab's timing and log on\n"
 	"\n"
 	"PATTERNS:\n"
@@ -55,6 +59,8 @@ static const char doc[] =
 
 enum {
 	OPT_PACE_ITERS = 256,
+	OPT_HELPER,
+	OPT_MAPPER,
 	OPT_CORRUPT,
 };
 
@@ -78,6 +84,9 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "prepare", 'b', "CALL", 0,
 	  "Before the writes: none, populate_write or manual_cow (none)", 0 },
+	{ "helper", OPT_HELPER, "BATCH,DISTANCE", OPTION_ARG_OPTIONAL,
+	  "A thread runs manual_cow ahead of the writer: BATCH pages a call, at most DISTANCE pages ahead (16,1024); none with one CPU",
+	  0 },
 	{ "rounds", 'n', "N", 0, "Rounds, each with a new region and fork (1)",
 	  0 },
 	{ "seed", 'S', "N", 0, "Decides everything random (1)", 0 },
@@ -89,6 +98,9 @@ static const struct argp_option options[] = {
 	  1 },
 	{ "samples", 'o', "FILE", 0,
 	  "Append every latency in ns, in the order of writing", 1 },
+	{ "mapper", OPT_MAPPER, "FILE", 0,
+	  "A thread maps and unmaps 64 KiB meanwhile; append what that took: count,avg,min,p50,p90,p99,p99.9,max in ns",
+	  1 },
 	{ "listen", 'l', "LIST", 0,
 	  "Turn these cowlab switches on during the writes (and --prepare), for the writer only",
 	  2 },
@@ -114,6 +126,24 @@ static unsigned int choice(const char *option, const char *arg,
 		    names[0], names[1]);
 	die("%s: '%s' is not accepted, %s, %s or %s is", option, arg, names[0],
 	    names[1], names[2]);
+}
+
+static void parse_helper(const char *arg, struct env *env)
+{
+	const char *comma = arg ? strchr(arg, ',') : NULL;
+	char batch[24];
+
+	env->helper_batch = HELPER_BATCH;
+	env->helper_distance = HELPER_DISTANCE;
+	if (!arg)
+		return;
+	if (!comma)
+		die("--helper: '%s' is not accepted, BATCH,DISTANCE in pages is",
+		    arg);
+	snprintf(batch, sizeof(batch), "%.*s", (int)(comma - arg), arg);
+	env->helper_batch = number("--helper", batch, 1, MAX_PAGES);
+	env->helper_distance =
+		number("--helper", comma + 1, env->helper_batch, MAX_PAGES);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -162,6 +192,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case 'b':
 		env->prepare = choice("--prepare", arg, prepares);
+		break;
+	case OPT_HELPER:
+		parse_helper(arg, env);
+		break;
+	case OPT_MAPPER:
+		env->mapper = arg;
 		break;
 	case 'n':
 		env->rounds = number_arg("--rounds", arg, 1, MAX_ROUNDS);

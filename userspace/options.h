@@ -34,10 +34,13 @@ enum prepare {
  * @rounds: how often
  * @seed: decides everything random
  * @prepare: what is done to the region before it is written
+ * @helper_batch: pages a call of the helper thread, 0: none
+ * @helper_distance: pages it may be ahead of the writer
  * @csv: comma-separated rows
  * @csv_header: and their header
  * @hist: file for histograms, or NULL
  * @samples: file for raw latencies, or NULL
+ * @mapper: file for the mapping thread's statistics, or NULL
  * @listen: list of debugfs switches, or NULL
  * @debugfs: their directory
  * @large_copies: a COW may copy into large folios
@@ -56,10 +59,13 @@ struct env {
 	uint64_t rounds;
 	uint64_t seed;
 	enum prepare prepare;
+	size_t helper_batch;
+	size_t helper_distance;
 	bool csv;
 	bool csv_header;
 	const char *hist;
 	const char *samples;
+	const char *mapper;
 	const char *listen;
 	const char *debugfs;
 	bool large_copies;

@@ -332,12 +332,17 @@ long region_moved(const struct region *region, const uint64_t *before)
 	return each_entry(region, count_moved, &moved) ? moved.count : -1;
 }
 
-/*
- * Read /proc/self/smaps up to the region's own entry, and there @key. A stream
- * and its buffer are fine here: nothing has been forked yet.
+/**
+ * region_smaps - a number of the region's entry in /proc/self/smaps
+ * @region: the region
+ * @key: the line's beginning, with its colon
+ * @kb: the result
+ *
+ * It uses a stream and its buffer: not between fork and measurement.
+ *
+ * Return: false if the kernel does not tell.
  */
-static bool region_smaps(const struct region *region, const char *key,
-			 uint64_t *kb)
+bool region_smaps(const struct region *region, const char *key, uint64_t *kb)
 {
 	bool here = false, found = false;
 	char line[512], head[32];

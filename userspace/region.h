@@ -60,6 +60,7 @@ void region_check(const struct region *region, uint64_t seed, enum who who,
 		  const unsigned char *touched, struct verdict *verdict);
 
 bool region_frames(const struct region *region, uint64_t *frames);
+bool region_smaps(const struct region *region, const char *key, uint64_t *kb);
 long region_exclusive(const struct region *region);
 long region_moved(const struct region *region, const uint64_t *before);
 

@@ -7,9 +7,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "helper.h"
+#include "manual_cow.h"
 #include "samples.h"
 #include "util.h"
 
@@ -32,6 +33,8 @@
  * @pace_iters: work between writes
  * @prepare: what is done before
  * @listen: what is switched on meanwhile
+ * @helper: who breaks COW meanwhile, or NULL
+ * @mapper: who maps memory meanwhile, or NULL
  */
 struct job {
 	unsigned char *base;
@@ -44,6 +47,8 @@ struct job {
 	uint64_t pace_iters;
 	enum prepare prepare;
 	const struct listen *listen;
+	struct helper *helper;
+	struct mapper *mapper;
 };
 
 struct team;
@@ -121,7 +126,7 @@ static void prepare(const struct job *job)
 		break;
 	case PREPARE_MANUAL_COW:
 		call = "manual_cow";
-		error = syscall(NR_MANUAL_COW, job->base, job->size, 0UL);
+		error = manual_cow(job->base, job->size, 0);
 		break;
 	}
 	if (error) {
@@ -153,6 +158,7 @@ static void write_share(const struct job *job, size_t first, size_t last,
 		*word = value;
 		t1 = now_ns();
 		job->samples[i] = t1 - t0;
+		__atomic_store_n(&lap->done, i + 1 - first, __ATOMIC_RELAXED);
 	}
 	lap->end = t1;
 }
@@ -170,6 +176,7 @@ static void section(const struct team *team, unsigned int index,
 	pthread_barrier_t *gate = &bench->shared->gate;
 	const size_t threads = bench->env.threads;
 	struct rusage before = { 0 }, after;
+	long helpers;
 
 	pthread_barrier_wait(gate);
 	if (!index && team->leader && !listen_set(job->listen, true)) {
@@ -187,14 +194,20 @@ static void section(const struct team *team, unsigned int index,
 		getrusage(RUSAGE_SELF, &before);
 	}
 	pthread_barrier_wait(gate);
+	if (!index) {
+		helper_go(job->helper);
+		mapper_go(job->mapper);
+	}
 	write_share(job, job->count * index / threads,
 		    job->count * (index + 1) / threads, &result->laps[index]);
 	pthread_barrier_wait(gate);
 	if (!index) {
+		mapper_stop(job->mapper);
+		helpers = helper_stop(job->helper);
 		getrusage(RUSAGE_SELF, &after);
 		if (team->leader)
 			listen_set(job->listen, false);
-		result->faults = after.ru_minflt - before.ru_minflt;
+		result->faults = after.ru_minflt - before.ru_minflt - helpers;
 		result->majflt = after.ru_majflt - before.ru_majflt;
 	}
 }
@@ -321,6 +334,9 @@ struct team *team_start(const struct bench *bench, const struct region *region,
 	if (env->pattern.kind == PATTERN_PACED)
 		team->real.pace_iters = env->pace_iters;
 	make_rehearsal(team);
+	team->real.helper = helper_start(bench, region, bench->results[side]);
+	if (team->leader)
+		team->real.mapper = mapper_start(bench);
 	start_threads(team);
 	if (team->leader)
 		listen_pid(&bench->listen,

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Two threads beside the writer. The helper runs manual_cow ahead of it, in
+ * small batches. The mapper maps and unmaps memory of its own and times that:
+ * it needs the mmap lock, so it notices a helper that holds it for long.
+ *
+ * How far ahead: the helper goes through the region upward and keeps at most
+ * --helper's distance of pages broken that the writer, by the number of its
+ * writes, has not come to. So its waste is bounded whatever the pattern, and
+ * it sleeps where it has nothing to do. Where the writer has caught up, it
+ * leaves the writer a batch and goes on behind that: two at the same page
+ * table lock help nobody.
+ *
+ * With one CPU there is no helper: it would take the time from the writer.
+ */
+#include "helper.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "manual_cow.h"
+#include "samples.h"
+#include "util.h"
+
+#define STACK_BYTES (128UL << 10)
+#define MAPPER_SAMPLES (1UL << 20)
+#define MAPPER_BYTES (64UL << 10)
+#define MAPPER_PAUSE_NS 100000
+/* The helper's sleep while it does not know the writer's pace, and at most. */
+#define FIRST_SLEEP_NS 20000
+#define LONGEST_SLEEP_NS 2000000
+
+enum state {
+	WAITING,
+	RUNNING,
+	OVER,
+};
+
+/* A thread that waits for its start; what it waits on no fork has shared. */
+struct beside {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	_Atomic(enum state) state;
+	cpu_set_t cpus;
+	bool pinned;
+};
+
+/* Where the helper is in the share of one writing thread. */
+struct cursor {
+	const struct lap *lap;
+	size_t first;
+	size_t pages;
+	size_t next;
+};
+
+/**
+ * struct helper - the thread that breaks COW ahead
+ * @beside: the thread
+ * @base: the region
+ * @batch: pages a call
+ * @distance: pages it may be ahead
+ * @faults: minor faults it took
+ * @threads: number of cursors
+ * @cursors: one a writing thread
+ */
+struct helper {
+	struct beside beside;
+	unsigned char *base;
+	size_t batch;
+	size_t distance;
+	long faults;
+	unsigned int threads;
+	struct cursor cursors[];
+};
+
+/**
+ * struct mapper - the thread that maps and unmaps
+ * @beside: the thread
+ * @out: where its statistics go
+ * @count: number of samples
+ * @samples: nanoseconds of an mmap and a munmap together
+ */
+struct mapper {
+	struct beside beside;
+	FILE *out;
+	size_t count;
+	uint64_t *samples;
+};
+
+static void set_state(struct beside *beside, enum state state)
+{
+	pthread_mutex_lock(&beside->lock);
+	beside->state = state;
+	pthread_cond_signal(&beside->changed);
+	pthread_mutex_unlock(&beside->lock);
+}
+
+/* Begin on a CPU other than the first writers', if there is one. */
+static void begin(struct beside *beside)
+{
+	prctl(PR_SET_TIMERSLACK, 1);
+	if (beside->pinned)
+		sched_setaffinity(0, sizeof(beside->cpus), &beside->cpus);
+	pthread_mutex_lock(&beside->lock);
+	while (beside->state == WAITING)
+		pthread_cond_wait(&beside->changed, &beside->lock);
+	pthread_mutex_unlock(&beside->lock);
+}
+
+static bool running(const struct beside *beside)
+{
+	return atomic_load_explicit(&beside->state, memory_order_relaxed) ==
+	       RUNNING;
+}
+
+/* All CPUs but those that the writers are pinned to. */
+static void choose_cpus(struct beside *beside, const struct bench *bench)
+{
+	unsigned int writers = bench->env.threads;
+	int cpu;
+
+	if (bench->env.writer == WRITER_BOTH)
+		writers *= 2;
+	beside->cpus = bench->cpus;
+	beside->pinned = (unsigned int)CPU_COUNT(&bench->cpus) > writers;
+	for (cpu = 0; cpu < CPU_SETSIZE && writers; cpu++) {
+		if (CPU_ISSET(cpu, &bench->cpus)) {
+			CPU_CLR(cpu, &beside->cpus);
+			writers--;
+		}
+	}
+}
+
+static void start(struct beside *beside, void *(*fn)(void *), void *arg,
+		  const char *option)
+{
+	pthread_attr_t attr;
+	int error;
+
+	pthread_mutex_init(&beside->lock, NULL);
+	pthread_cond_init(&beside->changed, NULL);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	error = pthread_create(&beside->thread, &attr, fn, arg);
+	if (error)
+		die("%s: cannot start a thread: %s", option, strerror(error));
+	pthread_attr_destroy(&attr);
+}
+
+static void stop(struct beside *beside)
+{
+	set_state(beside, OVER);
+	pthread_join(beside->thread, NULL);
+}
+
+static void sleep_ns(uint64_t ns)
+{
+	struct timespec ts = { .tv_nsec = ns };
+
+	nanosleep(&ts, NULL);
+}
+
+/* One batch ahead of one writing thread. Return: false if it is far enough. */
+static bool step(const struct helper *helper, struct cursor *cursor,
+		 size_t done)
+{
+	size_t nr = helper->batch;
+	size_t limit = cursor->pages;
+
+	/* Whole, aligned batches: they may become large folios. */
+	if (cursor->next <= done && done)
+		cursor->next = (done / nr + 2) * nr;
+	if (cursor->next >= cursor->pages)
+		return false;
+	if (helper->distance < limit - (done < limit ? done : limit))
+		limit = done + helper->distance;
+	/* A part of a batch only at the end. */
+	if (nr > cursor->pages - cursor->next)
+		nr = cursor->pages - cursor->next;
+	if (cursor->next + nr > limit)
+		return false;
+	if (manual_cow(helper->base +
+			       (cursor->first + cursor->next) * PAGE_BYTES,
+		       nr * PAGE_BYTES, 0))
+		die("--helper: manual_cow: %s", strerror(errno));
+	cursor->next += nr;
+	return true;
+}
+
+/* Until the writers will have written half of what is ahead of them. */
+static void rest(const struct helper *helper, uint64_t began, size_t done)
+{
+	uint64_t ns = FIRST_SLEEP_NS;
+
+	if (done)
+		ns = (now_ns() - began) / done * helper->distance / 2;
+	sleep_ns(ns < LONGEST_SLEEP_NS ? ns : LONGEST_SLEEP_NS);
+}
+
+static void *helper_main(void *arg)
+{
+	struct helper *helper = arg;
+	struct rusage usage;
+	uint64_t began;
+
+	begin(&helper->beside);
+	began = now_ns();
+	while (running(&helper->beside)) {
+		bool any = false;
+		size_t sum = 0;
+		unsigned int i;
+
+		for (i = 0; i < helper->threads; i++) {
+			struct cursor *cursor = &helper->cursors[i];
+			size_t done = __atomic_load_n(&cursor->lap->done,
+						      __ATOMIC_RELAXED);
+
+			any |= step(helper, cursor, done);
+			sum += done;
+		}
+		if (!any)
+			rest(helper, began, sum / helper->threads);
+	}
+	getrusage(RUSAGE_THREAD, &usage);
+	helper->faults = usage.ru_minflt;
+	return NULL;
+}
+
+/**
+ * helper_start - get the helper ready
+ * @bench: the bench
+ * @region: what is to be written
+ * @result: the laps of the threads that will write it
+ *
+ * Return: the helper, or NULL where none is wanted or none can help.
+ */
+struct helper *helper_start(const struct bench *bench,
+			    const struct region *region,
+			    const struct side_result *result)
+{
+	const struct env *env = &bench->env;
+	struct helper *helper;
+	unsigned int i;
+
+	if (!env->helper_batch || CPU_COUNT(&bench->cpus) < 2)
+		return NULL;
+	helper = calloc(1,
+			sizeof(*helper) + env->threads * sizeof(struct cursor));
+	if (!helper)
+		die("--helper: no memory");
+	helper->base = region->base;
+	helper->batch = env->helper_batch;
+	helper->distance = env->helper_distance;
+	helper->threads = env->threads;
+	for (i = 0; i < env->threads; i++) {
+		struct cursor *cursor = &helper->cursors[i];
+
+		cursor->lap = &result->laps[i];
+		cursor->first = bench->pages * i / env->threads;
+		cursor->pages =
+			bench->pages * (i + 1) / env->threads - cursor->first;
+	}
+	choose_cpus(&helper->beside, bench);
+	start(&helper->beside, helper_main, helper, "--helper");
+	return helper;
+}
+
+/**
+ * helper_go - let the helper begin
+ * @helper: the helper; NULL does nothing
+ */
+void helper_go(struct helper *helper)
+{
+	if (helper)
+		set_state(&helper->beside, RUNNING);
+}
+
+/**
+ * helper_stop - end the helper
+ * @helper: the helper; it is freed; NULL does nothing
+ *
+ * Return: how many page faults it took, which are not the writers'.
+ */
+long helper_stop(struct helper *helper)
+{
+	long faults;
+
+	if (!helper)
+		return 0;
+	stop(&helper->beside);
+	faults = helper->faults;
+	free(helper);
+	return faults;
+}
+
+static void *mapper_main(void *arg)
+{
+	struct mapper *mapper = arg;
+
+	begin(&mapper->beside);
+	while (running(&mapper->beside) && mapper->count < MAPPER_SAMPLES) {
+		uint64_t t0 = now_ns();
+		void *p = mmap(NULL, MAPPER_BYTES, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED || munmap(p, MAPPER_BYTES))
+			die("--mapper: cannot map: %s", strerror(errno));
+		mapper->samples[mapper->count++] = now_ns() - t0;
+		sleep_ns(MAPPER_PAUSE_NS);
+	}
+	return NULL;
+}
+
+/**
+ * mapper_start - get the mapper ready
+ * @bench: the bench
+ *
+ * Return: the mapper, or NULL where none is wanted.
+ */
+struct mapper *mapper_start(const struct bench *bench)
+{
+	struct mapper *mapper;
+
+	if (!bench->mapper)
+		return NULL;
+	mapper = calloc(1, sizeof(*mapper));
+	if (!mapper)
+		die("--mapper: no memory");
+	mapper->out = bench->mapper;
+	mapper->samples =
+		shared_alloc(MAPPER_SAMPLES * sizeof(uint64_t), "--mapper");
+	choose_cpus(&mapper->beside, bench);
+	start(&mapper->beside, mapper_main, mapper, "--mapper");
+	return mapper;
+}
+
+/**
+ * mapper_go - let the mapper begin
+ * @mapper: the mapper; NULL does nothing
+ */
+void mapper_go(struct mapper *mapper)
+{
+	if (mapper)
+		set_state(&mapper->beside, RUNNING);
+}
+
+/**
+ * mapper_stop - end the mapper, and write its line
+ * @mapper: the mapper; it is freed; NULL does nothing
+ */
+void mapper_stop(struct mapper *mapper)
+{
+	struct stats s;
+
+	if (!mapper)
+		return;
+	stop(&mapper->beside);
+	stats_compute(mapper->samples, mapper->count, &s);
+	fprintf(mapper->out,
+		"%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
+		",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
+		s.count, s.avg, s.min, s.p50, s.p90, s.p99, s.p999, s.max);
+	if (fflush(mapper->out))
+		die("--mapper: cannot write: %s", strerror(errno));
+	munmap(mapper->samples, MAPPER_SAMPLES * sizeof(uint64_t));
+	free(mapper);
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The helper: a thread that breaks copy-on-write ahead of the writers.
+ *
+ * It learns what was written from /proc/self/pagemap: a page of the region
+ * that is no longer the memfd's has been written. Reading that costs, so it
+ * looks through the region seldom. Where it finds a run of such pages that has
+ * grown at its upper end, a stream, it breaks a window of pages ahead of it,
+ * all but one, the marker. That one it can look at often, and once it has been
+ * written the stream is that far: the next window, twice as large, follows. A
+ * stream that ends leaves at most a window unused.
+ */
+#include "libcowsnap/internal.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "manual_cow.h"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define STACK_BYTES (128UL << 10)
+#define BATCH_PAGES 16
+#define STREAMS 16
+/* Pages in a row that make a stream. */
+#define STREAM_PAGES 8
+#define WINDOW_MIN 128
+#define WINDOW_MAX 2048
+#define TICK_NS 1000000ULL
+/* Look through the region for a tenth of the time, at most. */
+#define SCAN_SHARE 9
+
+/**
+ * struct stream - a writer that goes upward
+ * @end: page behind the last that is broken; 0: no stream
+ * @marker: the page that was left out
+ * @window: how many pages at a time
+ */
+struct stream {
+	size_t end;
+	size_t marker;
+	size_t window;
+};
+
+/**
+ * struct ahead - the helper's work in a snapshot
+ * @cs: the region
+ * @pages: its pages
+ * @began: when, in nanoseconds
+ * @own: one byte a page, 1 where it had a copy in the last scan or has ours
+ * @streams: the streams
+ * @next_scan: when to look for streams again
+ * @cursor: with COWSNAP_EVERYTHING, the next page
+ * @over: nothing more to do, or nothing more to spend
+ */
+struct ahead {
+	struct cowsnap *cs;
+	size_t pages;
+	uint64_t began;
+	unsigned char *own;
+	struct stream streams[STREAMS];
+	uint64_t next_scan;
+	size_t cursor;
+	bool over;
+};
+
+static bool stopped(const struct ahead *ahead)
+{
+	return atomic_load_explicit(&ahead->cs->helper.stop,
+				    memory_order_relaxed);
+}
+
+static void pause_ns(uint64_t ns)
+{
+	struct timespec ts = { .tv_nsec = ns };
+
+	nanosleep(&ts, NULL);
+}
+
+/* How many of @want pages the budget still has, all in all. */
+static size_t affordable(const struct ahead *ahead, size_t want)
+{
+	const struct cowsnap_budget *budget = &ahead->cs->budget;
+	uint64_t left = budget->bytes / PAGE - ahead->cs->helper.broken;
+
+	return want < left ? want : left;
+}
+
+/* Wait until the budget by time has a batch more. */
+static void keep_pace(const struct ahead *ahead)
+{
+	const uint64_t rate = ahead->cs->budget.bytes_per_second;
+
+	while (rate && !stopped(ahead)) {
+		unsigned __int128 ns = cowsnap_now() - ahead->began;
+
+		if (ns * rate / 1000000000 >= ahead->cs->helper.broken * PAGE)
+			return;
+		pause_ns(TICK_NS);
+	}
+}
+
+static int break_pages(unsigned char *addr, size_t bytes)
+{
+	if (!manual_cow(addr, bytes, 0))
+		return 0;
+	if (errno == ENOSYS)
+		return madvise(addr, bytes, MADV_POPULATE_WRITE);
+	return -1;
+}
+
+/* Break the pages from @first to @end - 1. Return: where it stopped. */
+static size_t break_range(struct ahead *ahead, size_t first, size_t end)
+{
+	struct cowsnap *cs = ahead->cs;
+
+	while (first < end && !stopped(ahead)) {
+		size_t nr = end - first < BATCH_PAGES ? end - first :
+							BATCH_PAGES;
+
+		nr = affordable(ahead, nr);
+		if (!nr) {
+			ahead->over = true;
+			break;
+		}
+		/* Counted before: never more than the budget, not even shortly. */
+		cs->helper.broken += nr;
+		if (break_pages(cs->base + first * PAGE, nr * PAGE)) {
+			ahead->over = true;
+			break;
+		}
+		memset(ahead->own + first, 1, nr);
+		first += nr;
+		keep_pace(ahead);
+	}
+	return first;
+}
+
+/* Another window for a stream, whose next page to be written is @first. */
+static void feed(struct ahead *ahead, struct stream *stream, size_t first)
+{
+	size_t end = first + stream->window;
+
+	if (end > ahead->pages)
+		end = ahead->pages;
+	stream->marker = first + (end - first) / 2;
+	if (break_range(ahead, first, stream->marker) < stream->marker ||
+	    break_range(ahead, stream->marker + 1, end) < end)
+		stream->end = 0;
+	else
+		stream->end = end;
+	if (end == ahead->pages)
+		stream->end = 0;
+	if (stream->window < WINDOW_MAX)
+		stream->window *= 2;
+}
+
+/* Look at each stream's marker. */
+static void follow(struct ahead *ahead)
+{
+	size_t i;
+
+	for (i = 0; i < STREAMS && !ahead->over; i++) {
+		struct stream *stream = &ahead->streams[i];
+		uint64_t entry;
+
+		if (!stream->end ||
+		    !cowsnap_entries(ahead->cs, stream->marker, 1, &entry) ||
+		    !entry_own(entry))
+			continue;
+		ahead->own[stream->marker] = 1;
+		feed(ahead, stream, stream->end);
+	}
+}
+
+static bool is_followed(const struct ahead *ahead, size_t page)
+{
+	size_t i;
+
+	for (i = 0; i < STREAMS; i++) {
+		const struct stream *stream = &ahead->streams[i];
+
+		if (stream->end && page >= stream->marker &&
+		    page <= stream->end)
+			return true;
+	}
+	return false;
+}
+
+/* A run of written pages has grown up to @page, exclusively. */
+static void meet(struct ahead *ahead, size_t page)
+{
+	static unsigned int turn;
+	struct stream *stream = NULL;
+	size_t i;
+
+	if (is_followed(ahead, page))
+		return;
+	for (i = 0; i < STREAMS && !stream; i++) {
+		if (!ahead->streams[i].end)
+			stream = &ahead->streams[i];
+	}
+	/* The oldest makes room, more or less. */
+	if (!stream)
+		stream = &ahead->streams[turn++ % STREAMS];
+	stream->window = WINDOW_MIN;
+	/* By now it will have gone on a little. */
+	feed(ahead, stream, page);
+}
+
+/* Look through the region for runs that have grown. */
+static void scan(struct ahead *ahead)
+{
+	uint64_t entries[BLOCK_PAGES];
+	size_t run = 0, first, nr, i;
+	uint64_t start = cowsnap_now();
+	bool grown = false;
+
+	for (first = 0; first < ahead->pages; first += nr) {
+		nr = ahead->pages - first;
+		if (nr > BLOCK_PAGES)
+			nr = BLOCK_PAGES;
+		if (ahead->over || stopped(ahead) ||
+		    !cowsnap_entries(ahead->cs, first, nr, entries))
+			return;
+		for (i = 0; i < nr; i++) {
+			const size_t page = first + i;
+
+			if (entry_own(entries[i])) {
+				grown = !ahead->own[page];
+				ahead->own[page] = 1;
+				run++;
+				continue;
+			}
+			if (run >= STREAM_PAGES && grown)
+				meet(ahead, page);
+			run = 0;
+			grown = false;
+		}
+	}
+	ahead->next_scan = cowsnap_now();
+	ahead->next_scan += (ahead->next_scan - start) * SCAN_SHARE;
+}
+
+/* Let readers find their pages: what is not there yet comes from the memfd. */
+static void populate(struct ahead *ahead)
+{
+	size_t at;
+
+	for (at = 0; at < ahead->cs->size && !stopped(ahead); at += BLOCK) {
+		size_t left = ahead->cs->size - at;
+
+		madvise(ahead->cs->base + at, left < BLOCK ? left : BLOCK,
+			MADV_POPULATE_READ);
+	}
+}
+
+static void work(struct cowsnap *cs)
+{
+	struct ahead ahead = {
+		.cs = cs,
+		.pages = cs->size / PAGE,
+		.began = cowsnap_now(),
+	};
+
+	ahead.own = mmap(NULL, ahead.pages, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ahead.own == MAP_FAILED)
+		return;
+	if (cs->budget.flags & COWSNAP_EVERYTHING) {
+		break_range(&ahead, 0, ahead.pages);
+	} else {
+		populate(&ahead);
+		while (!ahead.over && !stopped(&ahead)) {
+			if (cowsnap_now() >= ahead.next_scan)
+				scan(&ahead);
+			follow(&ahead);
+			pause_ns(TICK_NS);
+		}
+	}
+	munmap(ahead.own, ahead.pages);
+}
+
+static void *helper_main(void *arg)
+{
+	struct cowsnap *cs = arg;
+	struct helper *helper = &cs->helper;
+
+	pthread_mutex_lock(&helper->lock);
+	while (helper->state != HELPER_QUITS) {
+		if (helper->state == HELPER_IDLE) {
+			pthread_cond_wait(&helper->changed, &helper->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&helper->lock);
+		work(cs);
+		pthread_mutex_lock(&helper->lock);
+		if (helper->state == HELPER_WORKS)
+			helper->state = HELPER_IDLE;
+		pthread_cond_broadcast(&helper->changed);
+	}
+	pthread_mutex_unlock(&helper->lock);
+	return NULL;
+}
+
+/*
+ * Start the helper, if there is a budget and a CPU for it. The program's
+ * signals are none of its business. Return: 0, or -1 with errno.
+ */
+int helper_create(struct cowsnap *cs)
+{
+	struct helper *helper = &cs->helper;
+	sigset_t all, old;
+	pthread_attr_t attr;
+	cpu_set_t cpus;
+	int error;
+
+	pthread_mutex_init(&helper->lock, NULL);
+	pthread_cond_init(&helper->changed, NULL);
+	if (cs->budget.bytes < PAGE ||
+	    sched_getaffinity(0, sizeof(cpus), &cpus) || CPU_COUNT(&cpus) < 2)
+		return 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	helper->state = HELPER_IDLE;
+	error = pthread_create(&helper->thread, &attr, helper_main, cs);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!error)
+		return 0;
+	helper->state = HELPER_NONE;
+	errno = error;
+	return -1;
+}
+
+static void set_state(struct helper *helper, enum helper_state state)
+{
+	helper->state = state;
+	pthread_cond_broadcast(&helper->changed);
+}
+
+/* Let the helper work: a snapshot has begun. */
+void helper_begin(struct cowsnap *cs)
+{
+	struct helper *helper = &cs->helper;
+
+	pthread_mutex_lock(&helper->lock);
+	helper->broken = 0;
+	helper->stop = false;
+	if (helper->state == HELPER_IDLE)
+		set_state(helper, HELPER_WORKS);
+	pthread_mutex_unlock(&helper->lock);
+}
+
+/* Call the helper back from its work, and wait for it. */
+void helper_end(struct cowsnap *cs)
+{
+	struct helper *helper = &cs->helper;
+
+	helper->stop = true;
+	pthread_mutex_lock(&helper->lock);
+	while (helper->state == HELPER_WORKS)
+		pthread_cond_wait(&helper->changed, &helper->lock);
+	pthread_mutex_unlock(&helper->lock);
+}
+
+/* End the helper. */
+void helper_destroy(struct cowsnap *cs)
+{
+	struct helper *helper = &cs->helper;
+
+	if (helper->state == HELPER_NONE)
+		return;
+	helper_end(cs);
+	pthread_mutex_lock(&helper->lock);
+	set_state(helper, HELPER_QUITS);
+	pthread_mutex_unlock(&helper->lock);
+	pthread_join(helper->thread, NULL);
+}

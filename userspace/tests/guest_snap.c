@@ -1,0 +1,654 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * libcowsnap: the view is what was there at the moment of snapshot_begin(), no
+ * write is lost, the memory comes back, the helper keeps to its budget; and
+ * the store on it, cowkv.
+ */
+#include "tests/guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "libcowsnap/cowsnap.h"
+
+#define MIB (1UL << 20)
+#define PAGE_WORDS (PAGE_BYTES / sizeof(uint64_t))
+
+#define PM_FILE (1ULL << 61)
+#define PM_SWAP (1ULL << 62)
+#define PM_PRESENT (1ULL << 63)
+
+static struct cowsnap *create(size_t bytes, uint64_t budget, uint64_t rate,
+			      unsigned int flags)
+{
+	const struct cowsnap_budget b = {
+		.bytes = budget,
+		.bytes_per_second = rate,
+		.flags = flags,
+	};
+	struct cowsnap *cs = cowsnap_create(bytes, budget ? &b : NULL);
+
+	if (!cs)
+		fail_msg("cowsnap_create: %s", strerror(errno));
+	return cs;
+}
+
+static const uint64_t *begin(struct cowsnap *cs)
+{
+	const void *view = snapshot_begin(cs);
+
+	if (!view)
+		fail_msg("snapshot_begin: %s", strerror(errno));
+	return view;
+}
+
+static void end(struct cowsnap *cs)
+{
+	if (snapshot_end(cs))
+		fail_msg("snapshot_end: %s", strerror(errno));
+}
+
+/* How many pages of the region have a copy. */
+static size_t copies(const struct cowsnap *cs)
+{
+	const size_t pages = cowsnap_size(cs) / PAGE_BYTES;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	size_t page, count = 0;
+	uint64_t entry;
+
+	assert_true(fd >= 0);
+	for (page = 0; page < pages; page++) {
+		assert_int_equal(
+			pread(fd, &entry, 8,
+			      ((uintptr_t)cowsnap_base(cs) / PAGE_BYTES +
+			       page) * 8),
+			8);
+		count += entry & (PM_PRESENT | PM_SWAP) && !(entry & PM_FILE);
+	}
+	close(fd);
+	return count;
+}
+
+static void fill(struct cowsnap *cs, uint64_t value)
+{
+	uint64_t *word = cowsnap_base(cs);
+	size_t i;
+
+	for (i = 0; i < cowsnap_size(cs) / sizeof(*word); i++)
+		word[i] = value + i;
+}
+
+static void check(const uint64_t *word, size_t bytes, uint64_t value)
+{
+	size_t i;
+
+	for (i = 0; i < bytes / sizeof(*word); i++) {
+		if (word[i] != value + i)
+			fail_msg("word %zu: %" PRIu64 ", not %" PRIu64, i,
+				 word[i], value + i);
+	}
+}
+
+static void test_frozen(void **state)
+{
+	static const size_t sizes[] = { 1, PAGE_BYTES + 1, 2 * MIB,
+					2 * MIB + 5 * PAGE_BYTES, 16 * MIB };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct cowsnap *cs = create(sizes[i], 0, 0, 0);
+		const size_t bytes = cowsnap_size(cs);
+		struct snapshot_stats stats;
+		const uint64_t *view;
+		uint64_t word;
+
+		assert_in_range(bytes, sizes[i], sizes[i] + PAGE_BYTES - 1);
+		fill(cs, 1);
+		view = begin(cs);
+		check(view, bytes, 1);
+		fill(cs, 1000000);
+		check(view, bytes, 1);
+		check(cowsnap_base(cs), bytes, 1000000);
+		assert_int_equal(pread(snapshot_fd(cs), &word, 8, 8), 8);
+		assert_int_equal(word, 2);
+		assert_int_equal(copies(cs), bytes / PAGE_BYTES);
+		end(cs);
+		check(cowsnap_base(cs), bytes, 1000000);
+		snapshot_stats(cs, &stats);
+		assert_int_equal(stats.pages, bytes / PAGE_BYTES);
+		assert_int_equal(copies(cs), 0);
+		cowsnap_destroy(cs);
+	}
+}
+
+/* Memory: what was written and no more, and all of it comes back. */
+static void test_memory(void **state)
+{
+	struct cowsnap *cs = create(64 * MIB, 0, 0, 0);
+	uint64_t *word = cowsnap_base(cs);
+	const size_t pages = cowsnap_size(cs) / PAGE_BYTES;
+	uint64_t before, during, after;
+	struct snapshot_stats stats;
+	struct rusage r0, r1;
+	size_t i, written = 0;
+
+	(void)state;
+	fill(cs, 1);
+	before = anon_pages();
+	begin(cs);
+	for (i = 0; i < pages; i += 7, written++)
+		word[i * PAGE_WORDS] = 0;
+	during = anon_pages();
+	assert_in_range(during - before, written, written + 16);
+	assert_int_equal(copies(cs), written);
+	end(cs);
+	snapshot_stats(cs, &stats);
+	assert_int_equal(stats.pages, written);
+	assert_int_equal(stats.helper_pages, 0);
+	after = anon_pages();
+	assert_in_range(after, before - 16, before + 16);
+	/* And nothing is left to be paid for. */
+	getrusage(RUSAGE_THREAD, &r0);
+	for (i = 0; i < pages; i++)
+		word[i * PAGE_WORDS + 1] = 0;
+	getrusage(RUSAGE_THREAD, &r1);
+	assert_int_equal(r1.ru_minflt - r0.ru_minflt, 0);
+	cowsnap_destroy(cs);
+}
+
+/* Snapshot after snapshot, against a copy. */
+static void test_again_and_again(void **state)
+{
+	struct cowsnap *cs = create(8 * MIB, MIB, 0, 0);
+	const size_t words = cowsnap_size(cs) / 8;
+	uint64_t *word = cowsnap_base(cs), rng = 1;
+	uint64_t *shadow = malloc(words * 8);
+	const uint64_t *view;
+	size_t i, round;
+	uint64_t maps;
+
+	(void)state;
+	fill(cs, 5);
+	memcpy(shadow, word, words * 8);
+	maps = strlen(file_text("/proc/self/maps"));
+	for (round = 0; round < 30; round++) {
+		view = begin(cs);
+		for (i = 0; i < round * 200; i++) {
+			rng = rng * 6364136223846793005ULL + 1;
+			word[(rng >> 20) % words] = rng;
+		}
+		assert_memory_equal(view, shadow, words * 8);
+		memcpy(shadow, word, words * 8);
+		end(cs);
+		assert_memory_equal(word, shadow, words * 8);
+	}
+	/* No mapping is left behind. */
+	assert_in_range(strlen(file_text("/proc/self/maps")), maps - 200,
+			maps + 200);
+	free(shadow);
+	cowsnap_destroy(cs);
+}
+
+/*
+ * Consistent cut: a writer counts upward in one page after another; a second
+ * one copies what it sees of the first; nobody waits for snapshot_begin().
+ */
+#define CUT_PAGES 512
+
+static struct {
+	struct cowsnap *cs;
+	_Atomic uint64_t *word;
+	atomic_bool stop;
+	_Atomic uint64_t rounds;
+} cut;
+
+static _Atomic uint64_t *cut_word(size_t page)
+{
+	return cut.word + page * PAGE_WORDS;
+}
+
+static void *cut_leader(void *unused)
+{
+	uint64_t value;
+	size_t page;
+
+	(void)unused;
+	for (value = 1; !cut.stop; value++) {
+		for (page = 0; page < CUT_PAGES; page++)
+			atomic_store_explicit(cut_word(page), value,
+					      memory_order_release);
+		cut.rounds = value;
+	}
+	return NULL;
+}
+
+/* From the last of the leader's pages to its own, which come before those. */
+static void *cut_follower(void *unused)
+{
+	size_t page = 0;
+
+	(void)unused;
+	while (!cut.stop) {
+		uint64_t value = atomic_load_explicit(cut_word(CUT_PAGES - 1),
+						      memory_order_acquire);
+
+		page = (page + 1) % CUT_PAGES;
+		atomic_store_explicit(cut_word(CUT_PAGES + page), value,
+				      memory_order_release);
+	}
+	return NULL;
+}
+
+static void check_cut(const uint64_t *view)
+{
+	uint64_t first = view[0], last = view[(CUT_PAGES - 1) * PAGE_WORDS];
+	size_t page;
+
+	assert_in_range(first - last, 0, 1);
+	for (page = 1; page < CUT_PAGES; page++) {
+		if (view[page * PAGE_WORDS] > view[(page - 1) * PAGE_WORDS])
+			fail_msg(
+				"page %zu has a later write than the page that was written before",
+				page);
+	}
+	for (page = 0; page < CUT_PAGES; page++) {
+		if (view[(CUT_PAGES + page) * PAGE_WORDS] > last)
+			fail_msg(
+				"page %zu knows of a write that the snapshot has not",
+				page);
+	}
+}
+
+static void test_consistent_cut(void **state)
+{
+	pthread_t leader, follower;
+	const uint64_t *view;
+	uint64_t *copy;
+	unsigned int i;
+
+	(void)state;
+	cut.cs = create(2 * CUT_PAGES * PAGE_BYTES, 0, 0, 0);
+	cut.word = cowsnap_base(cut.cs);
+	copy = malloc(cowsnap_size(cut.cs));
+	cut.stop = false;
+	cut.rounds = 0;
+	memset((void *)cut.word, 0, cowsnap_size(cut.cs));
+	assert_int_equal(pthread_create(&leader, NULL, cut_leader, NULL), 0);
+	assert_int_equal(pthread_create(&follower, NULL, cut_follower, NULL),
+			 0);
+	for (i = 0; i < 100; i++) {
+		uint64_t seen = cut.rounds;
+
+		while (cut.rounds < seen + 2)
+			sched_yield();
+		view = begin(cut.cs);
+		memcpy(copy, view, cowsnap_size(cut.cs));
+		check_cut(copy);
+		while (cut.rounds < seen + 4)
+			sched_yield();
+		assert_memory_equal(copy, view, cowsnap_size(cut.cs));
+		end(cut.cs);
+	}
+	cut.stop = true;
+	pthread_join(leader, NULL);
+	pthread_join(follower, NULL);
+	free(copy);
+	cowsnap_destroy(cut.cs);
+}
+
+/* Writers at work through begin and end, by stores and by system calls. */
+#define LOST_PAGES 1024
+#define LOST_WRITERS 2
+
+static struct {
+	struct cowsnap *cs;
+	_Atomic uint64_t *word;
+	atomic_bool stop;
+	uint64_t counts[LOST_WRITERS + 1][LOST_PAGES];
+} lost;
+
+static void *lost_writer(void *arg)
+{
+	const size_t me = (size_t)arg;
+	uint64_t rng = me + 1;
+
+	while (!lost.stop) {
+		_Atomic uint64_t *word;
+		size_t page;
+
+		rng = rng * 6364136223846793005ULL + 1442695040888963407ULL;
+		page = (rng >> 33) % LOST_PAGES;
+		word = lost.word + page * PAGE_WORDS + me;
+		if (atomic_load_explicit(word, memory_order_relaxed) !=
+		    lost.counts[me][page])
+			return "a write is lost";
+		atomic_store_explicit(word, ++lost.counts[me][page],
+				      memory_order_relaxed);
+	}
+	return NULL;
+}
+
+/* The kernel writes: read(2) from a pipe into the region. */
+static void *lost_reader(void *arg)
+{
+	const size_t me = (size_t)arg;
+	uint64_t n = 0;
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC))
+		return "no pipe";
+	while (!lost.stop) {
+		size_t page = n % LOST_PAGES;
+		void *word = (void *)(lost.word + page * PAGE_WORDS + me);
+
+		n++;
+		if (write(fds[1], &n, 8) != 8)
+			return "cannot write to the pipe";
+		if (read(fds[0], word, 8) != 8)
+			return "read(2) into the region failed";
+		lost.counts[me][page] = n;
+	}
+	close(fds[0]);
+	close(fds[1]);
+	return NULL;
+}
+
+static void test_no_lost_write(void **state)
+{
+	pthread_t threads[LOST_WRITERS + 1];
+	void *error;
+	size_t me, page;
+	unsigned int i;
+
+	(void)state;
+	lost.cs =
+		create(LOST_PAGES * PAGE_BYTES, 2 * MIB, 0, COWSNAP_EVERYTHING);
+	lost.word = cowsnap_base(lost.cs);
+	lost.stop = false;
+	memset((void *)lost.word, 0, cowsnap_size(lost.cs));
+	for (me = 0; me < LOST_WRITERS; me++)
+		assert_int_equal(pthread_create(&threads[me], NULL, lost_writer,
+						(void *)me),
+				 0);
+	assert_int_equal(
+		pthread_create(&threads[me], NULL, lost_reader, (void *)me), 0);
+	for (i = 0; i < 60; i++) {
+		begin(lost.cs);
+		usleep(3000);
+		end(lost.cs);
+		usleep(1000);
+	}
+	lost.stop = true;
+	for (me = 0; me <= LOST_WRITERS; me++) {
+		pthread_join(threads[me], &error);
+		if (error)
+			fail_msg("%s", (const char *)error);
+		for (page = 0; page < LOST_PAGES; page++)
+			assert_int_equal(lost.word[page * PAGE_WORDS + me],
+					 lost.counts[me][page]);
+	}
+	cowsnap_destroy(lost.cs);
+}
+
+/* A child has a hole where the region was, in a snapshot and out of it. */
+static void test_fork(void **state)
+{
+	struct cowsnap *cs = create(4 * MIB, 0, 0, 0);
+	const uint64_t *view;
+	unsigned int i;
+
+	(void)state;
+	fill(cs, 3);
+	view = begin(cs);
+	for (i = 0; i < 3; i++) {
+		const volatile uint64_t *at = cowsnap_base(cs);
+		pid_t child;
+		int status;
+
+		if (i == 1)
+			at = view;
+		if (i == 2)
+			end(cs);
+		child = fork();
+		assert_true(child >= 0);
+		if (!child) {
+			/* cmocka has a handler. */
+			signal(SIGSEGV, SIG_DFL);
+			(void)*at;
+			_exit(0);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGSEGV);
+	}
+	check(cowsnap_base(cs), cowsnap_size(cs), 3);
+	cowsnap_destroy(cs);
+}
+
+/* Let the helper do what it will. */
+static size_t helper_result(struct cowsnap *cs)
+{
+	struct snapshot_stats stats;
+	uint64_t before;
+	int calm;
+
+	snapshot_stats(cs, &stats);
+	for (calm = 0; calm < 20; calm++) {
+		before = stats.helper_pages;
+		usleep(20000);
+		snapshot_stats(cs, &stats);
+		if (stats.helper_pages != before)
+			calm = 0;
+	}
+	return stats.helper_pages;
+}
+
+static void test_budget(void **state)
+{
+	static const size_t budgets[] = { 0, PAGE_BYTES, MIB, 5 * MIB + 1,
+					  64 * MIB };
+	const size_t bytes = 16 * MIB;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(budgets); i++) {
+		struct cowsnap *cs =
+			create(bytes, budgets[i], 0, COWSNAP_EVERYTHING);
+		size_t want = budgets[i] / PAGE_BYTES;
+		unsigned int round;
+
+		if (want > bytes / PAGE_BYTES)
+			want = bytes / PAGE_BYTES;
+		fill(cs, 1);
+		for (round = 0; round < 2; round++) {
+			begin(cs);
+			assert_int_equal(helper_result(cs), want);
+			assert_int_equal(copies(cs), want);
+			end(cs);
+		}
+		check(cowsnap_base(cs), bytes, 1);
+		cowsnap_destroy(cs);
+	}
+}
+
+static void test_rate(void **state)
+{
+	const uint64_t rate = 4 * MIB;
+	struct cowsnap *cs =
+		create(16 * MIB, 16 * MIB, rate, COWSNAP_EVERYTHING);
+	uint64_t start, ns;
+	struct snapshot_stats stats;
+
+	(void)state;
+	fill(cs, 1);
+	start = now_ns();
+	begin(cs);
+	usleep(500000);
+	snapshot_stats(cs, &stats);
+	ns = now_ns() - start;
+	/* At most what the time has earned, and a batch; at least some. */
+	assert_in_range(stats.helper_pages * PAGE_BYTES, MIB / 2,
+			rate * ns / 1000000000 + 16 * PAGE_BYTES);
+	end(cs);
+	cowsnap_destroy(cs);
+}
+
+/* Who goes upward is helped, who goes here and there is left alone. */
+static void test_stream(void **state)
+{
+	struct cowsnap *cs = create(64 * MIB, 64 * MIB, 0, 0);
+	const size_t pages = cowsnap_size(cs) / PAGE_BYTES;
+	volatile uint64_t *word = cowsnap_base(cs);
+	struct snapshot_stats stats;
+	struct rusage before, after;
+	uint64_t rng = 1;
+	size_t i;
+
+	(void)state;
+	fill(cs, 1);
+	begin(cs);
+	for (i = 0; i < pages / 8; i++) {
+		rng = rng * 6364136223846793005ULL + 1442695040888963407ULL;
+		word[(rng >> 33) % pages * PAGE_WORDS] = 0;
+		if (!(i % 64))
+			usleep(1000);
+	}
+	snapshot_stats(cs, &stats);
+	assert_int_equal(stats.helper_pages, 0);
+	end(cs);
+
+	begin(cs);
+	/* It takes the reader's faults in advance first. */
+	usleep(500000);
+	getrusage(RUSAGE_THREAD, &before);
+	for (i = 0; i < pages; i++) {
+		word[i * PAGE_WORDS] = 0;
+		if (!(i % 16))
+			usleep(500);
+	}
+	getrusage(RUSAGE_THREAD, &after);
+	print_message("# upward: %ld faults for %zu pages\n",
+		      after.ru_minflt - before.ru_minflt, pages);
+	assert_in_range(after.ru_minflt - before.ru_minflt, 0, pages / 4);
+	end(cs);
+	snapshot_stats(cs, &stats);
+	assert_in_range(stats.helper_pages, pages * 3 / 4, pages);
+	cowsnap_destroy(cs);
+}
+
+static void test_errors(void **state)
+{
+	const struct cowsnap_budget bad = { .flags = 2 };
+	struct cowsnap *cs;
+
+	(void)state;
+	errno = 0;
+	assert_null(cowsnap_create(0, NULL));
+	assert_int_equal(errno, EINVAL);
+	assert_null(cowsnap_create(SIZE_MAX, NULL));
+	assert_int_equal(errno, EINVAL);
+	assert_null(cowsnap_create(1UL << 52, NULL));
+	assert_in_range(errno, ENOMEM, ENOMEM);
+	assert_null(cowsnap_create(PAGE_BYTES, &bad));
+	assert_int_equal(errno, EINVAL);
+	cowsnap_destroy(NULL);
+
+	cs = create(MIB, 0, 0, 0);
+	assert_int_equal(snapshot_end(cs), -1);
+	assert_int_equal(errno, EINVAL);
+	begin(cs);
+	assert_null(snapshot_begin(cs));
+	assert_int_equal(errno, EBUSY);
+	end(cs);
+	assert_int_equal(snapshot_end(cs), -1);
+	/* In a snapshot too. */
+	begin(cs);
+	cowsnap_destroy(cs);
+}
+
+static int run(const char *command, char *text, size_t len)
+{
+	FILE *f = popen(command, "re");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(text, 1, len - 1, f);
+	text[n] = '\0';
+	return WEXITSTATUS(pclose(f));
+}
+
+static void test_cowkv(void **state)
+{
+	static const struct {
+		const char *args;
+		int status;
+		const char *says;
+	} cases[] = {
+		{ "-s 16M -n 3 -W 20000", 0, "yes" },
+		{ "-s 16M -b 4M -e -W 20000", 0, " 1024 yes" },
+		{ "-s 16M -p seq -b 16M -P 2000 -W 20000", 0, "yes" },
+		{ "-s 16M -m fork -n 2 -W 20000", 0, "yes" },
+		{ "-s 16M --corrupt", 1, "key 1 is not as write" },
+		{ "-s 16M -m fork --corrupt", 1, "key 1 is not as write" },
+		{ "--verify /tmp/kv", 1, "key 1 is not as write" },
+		{ "--verify /bin/cowkv", 1, "not a file of cowkv's" },
+		{ "-s 16M -o /nowhere/kv", 1, "cannot open /nowhere/kv" },
+	};
+	char command[256], text[4096];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		int status;
+
+		snprintf(command, sizeof(command),
+			 "cd /tmp; cowkv -o kv %s 2>&1", cases[i].args);
+		status = run(command, text, sizeof(text));
+		if (status != cases[i].status || !strstr(text, cases[i].says))
+			fail_msg("cowkv %s: status %d: %s", cases[i].args,
+				 status, text);
+	}
+	/* A bit that has flipped on the disk is found. */
+	assert_int_equal(run("cd /tmp; cowkv -s 1M -o kv && cowkv --verify kv",
+			     text, sizeof(text)),
+			 0);
+	assert_int_equal(
+		run("cd /tmp; printf x | dd of=kv bs=1 seek=5000 conv=notrunc 2>/dev/null; cowkv --verify kv 2>&1",
+		    text, sizeof(text)),
+		1);
+	unlink("/tmp/kv");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_frozen),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_again_and_again),
+		cmocka_unit_test(test_consistent_cut),
+		cmocka_unit_test(test_no_lost_write),
+		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_cowkv),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests_name("snap", tests, NULL, NULL);
+}
