@@ -175,7 +175,9 @@ static void follow(struct ahead *ahead)
 		uint64_t entry;
 
 		if (!stream->end ||
-		    !cowsnap_entries(ahead->cs, stream->marker, 1, &entry) ||
+		    !cowsnap_entries(ahead->cs,
+				     ahead->cs->base + stream->marker * PAGE, 1,
+				     &entry) ||
 		    !entry_own(entry))
 			continue;
 		ahead->own[stream->marker] = 1;
@@ -231,7 +233,8 @@ static void scan(struct ahead *ahead)
 		if (nr > BLOCK_PAGES)
 			nr = BLOCK_PAGES;
 		if (ahead->over || stopped(ahead) ||
-		    !cowsnap_entries(ahead->cs, first, nr, entries))
+		    !cowsnap_entries(ahead->cs, ahead->cs->base + first * PAGE,
+				     nr, entries))
 			return;
 		for (i = 0; i < nr; i++) {
 			const size_t page = first + i;

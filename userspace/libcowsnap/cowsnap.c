@@ -13,12 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-#ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
-#define UFFD_FEATURE_WP_HUGETLBFS_SHMEM (1 << 12)
-#endif
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
 #endif
@@ -36,10 +30,10 @@ uint64_t cowsnap_now(void)
 }
 
 /* The pagemap entries of @nr pages. */
-bool cowsnap_entries(const struct cowsnap *cs, size_t first, size_t nr,
+bool cowsnap_entries(const struct cowsnap *cs, const void *addr, size_t nr,
 		     uint64_t *entries)
 {
-	off_t at = ((uintptr_t)cs->base / PAGE + first) * sizeof(*entries);
+	off_t at = (uintptr_t)addr / PAGE * sizeof(*entries);
 	ssize_t want = nr * sizeof(*entries);
 
 	return pread(cs->pagemap, entries, want, at) == want;
@@ -78,15 +72,15 @@ static unsigned char *reserve(size_t size, size_t align, unsigned char **map,
 }
 
 /*
- * userfaultfd, if this kernel's can write-protect shared memory. Rather one
- * that serves faults of the kernel too.
+ * userfaultfd, if this kernel's can stop an access to a page of a memfd that
+ * has no page table entry. Rather one that stops the kernel's accesses too.
  */
 static int open_uffd(void)
 {
 	struct uffdio_api api = {
 		.api = UFFD_API,
-		.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP |
-			    UFFD_FEATURE_WP_HUGETLBFS_SHMEM,
+		.features = UFFD_FEATURE_MISSING_SHMEM |
+			    UFFD_FEATURE_MINOR_SHMEM,
 	};
 	int fd;
 
@@ -243,20 +237,20 @@ const void *snapshot_begin(struct cowsnap *cs)
 	return cs->view;
 }
 
-/* Let writers to these pages wait, or no longer. */
+/*
+ * From here on whoever touches a page of the range that is not there waits for
+ * wake(). On an error or with !@on nobody does.
+ */
 static int hold(const struct cowsnap *cs, size_t first, size_t nr, bool on)
 {
-	struct uffdio_writeprotect wp = {
+	struct uffdio_register reg = {
 		.range = { (uintptr_t)cs->base + first * PAGE, nr * PAGE },
-		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+		.mode = UFFDIO_REGISTER_MODE_MISSING |
+			UFFDIO_REGISTER_MODE_MINOR,
 	};
-	int ret;
 
-	/* EAGAIN: another thread is at our mappings. */
-	do {
-		ret = ioctl(cs->uffd, UFFDIO_WRITEPROTECT, &wp);
-	} while (ret && errno == EAGAIN);
-	return ret;
+	return on ? ioctl(cs->uffd, UFFDIO_REGISTER, &reg) :
+		    ioctl(cs->uffd, UFFDIO_UNREGISTER, &reg.range);
 }
 
 static void wake(const struct cowsnap *cs, size_t first, size_t nr)
@@ -267,82 +261,77 @@ static void wake(const struct cowsnap *cs, size_t first, size_t nr)
 	ioctl(cs->uffd, UFFDIO_WAKE, &range);
 }
 
-/* Put the view's page tables back in place of the region's. */
-static int put_back(const struct cowsnap *cs, size_t first, size_t nr)
+/* Move page tables, and their pages, over whatever is at @to. */
+static int move(unsigned char *from, unsigned char *to, size_t nr, int flags)
 {
-	unsigned char *from = cs->view + first * PAGE;
-
-	return mremap(from, nr * PAGE, nr * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
-		      cs->base + first * PAGE) == MAP_FAILED ?
-		       -1 :
-		       0;
+	if (mremap(from, nr * PAGE, nr * PAGE,
+		   MREMAP_MAYMOVE | MREMAP_FIXED | flags, to) == MAP_FAILED)
+		return -errno;
+	return 0;
 }
 
 /*
- * Make some pages shared again. Whoever writes to them waits, from hold() on,
- * until they are. With @clean_only, leave it if one of them has a copy: 1.
+ * Make some pages shared again. First they are taken away, from everybody at
+ * once, so that they cannot change while the copies among them are brought to
+ * the memfd; who comes for them meanwhile waits until they are back, shared.
  */
-static int merge(struct cowsnap *cs, size_t first, size_t nr, bool clean_only)
+static int merge(struct cowsnap *cs, unsigned char *aside, size_t first,
+		 size_t nr)
 {
+	unsigned char *here = cs->base + first * PAGE;
+	unsigned char *view = cs->view + first * PAGE;
 	uint64_t entries[BLOCK_PAGES];
 	size_t i, copied = 0;
-	int error = 0;
+	int ret;
 
 	if (hold(cs, first, nr, true))
 		return -errno;
-	if (!cowsnap_entries(cs, first, nr, entries)) {
-		error = -EIO;
+	ret = move(here, aside, nr, MREMAP_DONTUNMAP);
+	if (ret)
 		goto fail;
+	if (!cowsnap_entries(cs, aside, nr, entries)) {
+		ret = -EIO;
+		goto undo;
 	}
 	for (i = 0; i < nr; i++) {
-		size_t at = (first + i) * PAGE;
-
 		if (!entry_own(entries[i]))
 			continue;
-		if (clean_only) {
-			error = 1;
-			goto fail;
-		}
-		memcpy(cs->view + at, cs->base + at, PAGE);
+		memcpy(view + i * PAGE, aside + i * PAGE, PAGE);
 		copied++;
 	}
-	if (put_back(cs, first, nr)) {
-		error = -errno;
-		goto fail;
-	}
+	ret = move(view, here, nr, 0);
+	if (ret)
+		goto undo;
 	wake(cs, first, nr);
+	/* Now nobody waits: the copies can go. */
+	madvise(aside, nr * PAGE, MADV_DONTNEED);
 	cs->stats.pages += copied;
 	return 0;
+undo:
+	move(aside, here, nr, MREMAP_DONTUNMAP);
 fail:
 	hold(cs, first, nr, false);
-	return error;
+	wake(cs, first, nr);
+	return ret;
 }
 
-/* The same for a block; where nobody has written, all at once. */
-static int merge_block(struct cowsnap *cs, size_t first, size_t nr)
+/* The same for a block; where there is little to copy, all at once. */
+static int merge_block(struct cowsnap *cs, unsigned char *aside, size_t first,
+		       size_t nr)
 {
 	uint64_t entries[BLOCK_PAGES];
-	bool clean = true;
-	size_t i, step;
+	size_t i, step, own = 0;
 	int ret;
 
-	/*
-	 * What is not there yet would be taken for a swapped-out copy once it
-	 * is write-protected, and be copied onto itself.
-	 */
-	madvise(cs->base + first * PAGE, nr * PAGE, MADV_POPULATE_READ);
-	if (!cowsnap_entries(cs, first, nr, entries))
+	if (!cowsnap_entries(cs, cs->base + first * PAGE, nr, entries))
 		return -EIO;
 	for (i = 0; i < nr; i++)
-		clean &= !entry_own(entries[i]);
-	if (clean) {
-		ret = merge(cs, first, nr, true);
-		if (ret <= 0)
-			return ret;
-	}
+		own += entry_own(entries[i]);
 	for (i = 0; i < nr; i += step) {
-		step = nr - i < MERGE_PAGES ? nr - i : MERGE_PAGES;
-		ret = merge(cs, first + i, step, false);
+		step = own > MERGE_PAGES ? MERGE_PAGES : nr;
+		if (step > nr - i)
+			step = nr - i;
+		ret = merge(cs, aside, first + i, step);
 		if (ret)
 			return ret;
 	}
@@ -351,25 +340,20 @@ static int merge_block(struct cowsnap *cs, size_t first, size_t nr)
 
 static int thaw(struct cowsnap *cs)
 {
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)cs->base, cs->size },
-		.mode = UFFDIO_REGISTER_MODE_WP,
-	};
 	const size_t pages = cs->size / PAGE;
+	unsigned char *aside;
 	size_t first, nr;
-	int ret;
+	int ret = 0;
 
-	if (ioctl(cs->uffd, UFFDIO_REGISTER, &reg))
+	aside = reserve(BLOCK, BLOCK, NULL, NULL);
+	if (!aside)
 		return -errno;
-	for (first = 0; first < pages; first += nr) {
+	for (first = 0; first < pages && !ret; first += nr) {
 		nr = pages - first < BLOCK_PAGES ? pages - first : BLOCK_PAGES;
-		ret = merge_block(cs, first, nr);
-		if (ret) {
-			ioctl(cs->uffd, UFFDIO_UNREGISTER, &reg.range);
-			return ret;
-		}
+		ret = merge_block(cs, aside, first, nr);
 	}
-	return 0;
+	munmap(aside, BLOCK);
+	return ret;
 }
 
 int snapshot_end(struct cowsnap *cs)

@@ -27,7 +27,7 @@
  *
  * What is paid for it is snapshot_end(): the pages written meanwhile are
  * copied back into the memfd. It is paid by the caller of snapshot_end(), once
- * a page; a writer waits only if it writes to one of the 32 pages at hand.
+ * a page; others wait only if they want one of the few pages at hand.
  *
  *   begin   no page table entry is looked at. mremap(MREMAP_DONTUNMAP) moves
  *           whole page tables, 2 MiB (or 1 GiB) at a time, to the view's
@@ -43,10 +43,12 @@
  *           have moved away; the helper takes most of these in advance.
  *   memory  a page for each page written or broken by the helper, and page
  *           tables for the region: 2 MiB a GiB. The view costs nothing.
- *   end     userfaultfd write-protects 32 pages at a time; those with a copy
- *           are copied to the memfd; mremap() puts the view's page tables,
- *           which are still there, back in place of the copies, which is what
- *           frees them. After that, no write takes a fault.
+ *   end     a piece at a time, with at most some 32 copies in it. mremap()
+ *           takes the pages away, so that nobody can change them; userfaultfd
+ *           lets who comes for them wait; the copies among them are brought to
+ *           the memfd; mremap() puts the view's page tables, which are still
+ *           there, in their place, and the copies are freed. After that, no
+ *           access takes a fault.
  *
  * THE HELPER
  *
@@ -66,10 +68,9 @@
  * - I/O that pins the region (O_DIRECT, RDMA, io_uring's fixed buffers) must
  *   not be under way in snapshot_begin() or snapshot_end().
  * - Without the right to handle faults of the kernel (root, CAP_SYS_PTRACE or
- *   vm.unprivileged_userfaultfd=1) a system call that writes to the region
- *   while snapshot_end() is at these very pages may fail with EFAULT.
- * - Linux 5.19 or later, x86-64 or any 64-bit machine with userfaultfd's
- *   write-protection.
+ *   vm.unprivileged_userfaultfd=1) a system call that reads or writes the
+ *   region while snapshot_end() is at these very pages may fail with EFAULT.
+ * - Linux 5.14 or later, with userfaultfd, on x86-64 or arm64.
  */
 #ifndef COWSNAP_H
 #define COWSNAP_H

@@ -51,7 +51,7 @@ struct helper {
  * @view: the snapshot, or NULL
  * @memfd: the data
  * @pagemap: /proc/self/pagemap
- * @uffd: userfaultfd, or -1 while there is no need
+ * @uffd: userfaultfd
  * @broken: a snapshot_end() has failed
  * @lock: one snapshot_begin() or snapshot_end() at a time
  * @budget: the helper's
@@ -76,7 +76,7 @@ struct cowsnap {
 };
 
 uint64_t cowsnap_now(void);
-bool cowsnap_entries(const struct cowsnap *cs, size_t first, size_t nr,
+bool cowsnap_entries(const struct cowsnap *cs, const void *addr, size_t nr,
 		     uint64_t *entries);
 int helper_create(struct cowsnap *cs);
 void helper_begin(struct cowsnap *cs);
