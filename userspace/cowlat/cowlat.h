@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What cowlat's two halves share: cowlat.bpf.c, which counts in the kernel,
+ * and the program, which shows it.
+ */
+#ifndef COWLAT_H
+#define COWLAT_H
+
+#define COWLAT_COMM 16
+#define COWLAT_NAME 48
+
+enum cowlat_stage {
+	STAGE_FAULT,
+	STAGE_COPY,
+	STAGE_HUGETLB_COPY,
+	STAGE_PMD_SPLIT,
+	NR_STAGES,
+};
+
+/*
+ * Log-linear buckets, 2^bits in each octave, as those of the module's
+ * latency_hist: with COWLAT_HIST_BITS a bucket is at most 1/32 wide of what it
+ * holds. The last takes all from 2^COWLAT_MAX_BITS ns (18 minutes) on.
+ */
+#define COWLAT_MAX_BITS 40
+#define COWLAT_HIST_BITS 5
+#define COWLAT_ROW_BITS 2
+#define COWLAT_SLOTS(bits) ((COWLAT_MAX_BITS - (bits) + 1) << (bits))
+#define COWLAT_HIST_SLOTS COWLAT_SLOTS(COWLAT_HIST_BITS)
+#define COWLAT_ROW_SLOTS COWLAT_SLOTS(COWLAT_ROW_BITS)
+
+/**
+ * struct cowlat_hist - a stage's latencies on one CPU
+ * @count: number of samples
+ * @sum: of the samples, in ns
+ * @min: the least, in ns
+ * @max: the greatest, in ns
+ * @slots: how many fell into each bucket
+ */
+struct cowlat_hist {
+	__u64 count;
+	__u64 sum;
+	__u64 min;
+	__u64 max;
+	__u64 slots[COWLAT_HIST_SLOTS];
+};
+
+/* What the rows of a table stand for: -P and -a. */
+enum cowlat_rows {
+	ROWS_NONE,
+	ROWS_PROCESS,
+	ROWS_RANGE,
+};
+
+enum cowlat_range {
+	RANGE_UNKNOWN,
+	RANGE_HEAP,
+	RANGE_STACK,
+	RANGE_FILE,
+	RANGE_ANON,
+};
+
+/**
+ * struct cowlat_key - whose faults a row counts
+ * @tgid: the process
+ * @kind: enum cowlat_range, with -a
+ * @id: the file's inode number, or where an anonymous range begins
+ */
+struct cowlat_key {
+	__u32 tgid;
+	__u32 kind;
+	__u64 id;
+};
+
+/**
+ * struct cowlat_row - what a process or a range has paid
+ * @count: number of faults
+ * @sum: their time, in ns
+ * @max: the longest, in ns
+ * @start: where the range begins
+ * @end: where it ends
+ * @comm: the process's name
+ * @name: the file's name
+ * @slots: how many fell into each bucket
+ */
+struct cowlat_row {
+	__u64 count;
+	__u64 sum;
+	__u64 max;
+	__u64 start;
+	__u64 end;
+	char comm[COWLAT_COMM];
+	char name[COWLAT_NAME];
+	__u64 slots[COWLAT_ROW_SLOTS];
+};
+
+#endif /* COWLAT_H */

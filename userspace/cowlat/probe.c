@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where to see a COW fault on the kernel at hand, best first, and attaching
+ * to it. What the compiler inlined is no symbol, so this is found out, not
+ * known from the version.
+ */
+#include "probe.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cowlat.skel.h"
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+const char *const stage_names[NR_STAGES] = {
+	[STAGE_FAULT] = "fault",
+	[STAGE_COPY] = "copy",
+	[STAGE_HUGETLB_COPY] = "hugetlb_copy",
+	[STAGE_PMD_SPLIT] = "pmd_split",
+};
+
+enum method {
+	TRACEPOINT,
+	FENTRY,
+	KPROBE,
+};
+
+static const char *const methods[] = {
+	[TRACEPOINT] = "tracepoint",
+	[FENTRY] = "fentry",
+	[KPROBE] = "kprobe",
+};
+
+/**
+ * struct way - one way to see COW faults
+ * @method: by which kind of program
+ * @function: whose entry begins a fault
+ * @end: whose entry ends it; NULL: @function's exit does
+ * @entry: program for the entry
+ * @exit: program for the end
+ * @mark: program for a function whose call between them tells that the fault
+ *	copies; NULL: each does
+ * @marks: that function, by one of these names
+ * @asked: only where it is asked for by name
+ * @meaning: what is timed
+ */
+struct way {
+	enum method method;
+	const char *function;
+	const char *end;
+	const char *entry;
+	const char *exit;
+	const char *mark;
+	const char *const *marks;
+	bool asked;
+	const char *meaning;
+};
+
+#define WP_PAGE_COPY "the service of a fault that copies, in wp_page_copy()"
+#define DO_WP_PAGE                                                  \
+	"do_wp_page() where it copies: the service, and before it " \
+	"the decision not to reuse the page"
+#define HANDLE_MM_FAULT                                                      \
+	"handle_mm_fault() where it puts a copy in a page's place: the "     \
+	"service, and before it the page-table walk and the decision not "   \
+	"to reuse the page, and two probes' own cost; hugetlb is not seen"
+#define DELAY                                                              \
+	"the kernel's delay accounting of write-protect copies; only tasks " \
+	"made since kernel.task_delayacct=1 are seen"
+
+/* Maps a new anonymous page; as 6.12 calls it, and as 6.1 does. */
+static const char *const new_page[] = {
+	"folio_add_new_anon_rmap",
+	"page_add_new_anon_rmap",
+	NULL,
+};
+
+/* Takes a page out of the page table. */
+static const char *const cleared[] = {
+	"ptep_clear_flush",
+	NULL,
+};
+
+static const struct way ways[] = {
+	{
+		.method = TRACEPOINT,
+		.meaning = "the service of a fault that copies, as the kernel "
+			   "times it itself",
+	},
+	{
+		.method = FENTRY,
+		.function = "wp_page_copy",
+		.entry = "wp_entry",
+		.exit = "wp_exit",
+		.meaning = WP_PAGE_COPY,
+	},
+	{
+		.method = KPROBE,
+		.function = "wp_page_copy",
+		.entry = "k_wp_entry",
+		.exit = "k_exit",
+		.meaning = WP_PAGE_COPY,
+	},
+	{
+		.method = FENTRY,
+		.function = "do_wp_page",
+		.entry = "wp_entry",
+		.exit = "wp_exit",
+		.mark = "new_page",
+		.marks = new_page,
+		.meaning = DO_WP_PAGE,
+	},
+	{
+		.method = KPROBE,
+		.function = "do_wp_page",
+		.entry = "k_wp_entry",
+		.exit = "k_exit",
+		.mark = "k_new_page",
+		.marks = new_page,
+		.meaning = DO_WP_PAGE,
+	},
+	{
+		.method = FENTRY,
+		.function = "handle_mm_fault",
+		.entry = "mm_entry",
+		.exit = "mm_exit",
+		.mark = "cleared",
+		.marks = cleared,
+		.meaning = HANDLE_MM_FAULT,
+	},
+	{
+		.method = KPROBE,
+		.function = "handle_mm_fault",
+		.entry = "k_mm_entry",
+		.exit = "k_exit",
+		.mark = "k_cleared",
+		.marks = cleared,
+		.meaning = HANDLE_MM_FAULT,
+	},
+	{
+		.method = FENTRY,
+		.function = "__delayacct_wpcopy_start",
+		.end = "__delayacct_wpcopy_end",
+		.entry = "delay_start",
+		.exit = "delay_end",
+		.asked = true,
+		.meaning = DELAY,
+	},
+	{
+		.method = KPROBE,
+		.function = "__delayacct_wpcopy_start",
+		.end = "__delayacct_wpcopy_end",
+		.entry = "k_delay_start",
+		.exit = "k_delay_end",
+		.asked = true,
+		.meaning = DELAY,
+	},
+};
+
+static const char *const tracepoints[NR_STAGES] = {
+	[STAGE_FAULT] = "cow_fault",
+	[STAGE_COPY] = "cow_copy",
+	[STAGE_HUGETLB_COPY] = "cow_hugetlb_copy",
+	[STAGE_PMD_SPLIT] = "cow_pmd_split",
+};
+
+static struct btf *kernel_btf;
+
+/**
+ * probe_require_bpf - leave with an error where cowlat cannot work
+ *
+ * Each reason has a line of its own.
+ */
+void probe_require_bpf(void)
+{
+	const struct bpf_insn nothing[] = {
+		{ .code = 0xb7 /* r0 = 0 */ },
+		{ .code = 0x95 /* exit */ },
+	};
+	int fd;
+
+	fd = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL, "GPL", nothing,
+			   ARRAY_SIZE(nothing), NULL);
+	if (fd < 0 && errno == ENOSYS)
+		fail("this kernel has no BPF (CONFIG_BPF_SYSCALL)");
+	if (fd < 0 && errno == EPERM)
+		fail("must be root (or have CAP_BPF and CAP_PERFMON)%s",
+		     geteuid() ? "" : ": the kernel is locked down");
+	if (fd < 0 && errno == EINVAL)
+		fail("this kernel has no BPF for tracing (CONFIG_BPF_EVENTS)");
+	if (fd < 0)
+		fail("cannot load a BPF program: %s", strerror(errno));
+	close(fd);
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		fail("this kernel has no BTF, /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF)");
+	kernel_btf = btf__load_vmlinux_btf();
+	if (!kernel_btf)
+		fail("the kernel's BTF cannot be read: %s", strerror(errno));
+}
+
+/**
+ * kernel_has_function - whether a function can be probed by its name
+ * @name: the function
+ *
+ * Return: true if kallsyms has it.
+ */
+bool kernel_has_function(const char *name)
+{
+	bool found = false;
+	char *line = NULL;
+	size_t room = 0;
+	FILE *f;
+
+	f = fopen("/proc/kallsyms", "re");
+	if (!f)
+		return false;
+	while (!found && getline(&line, &room, f) > 0) {
+		char symbol[256], type;
+
+		/* A module's is followed by the module's name. */
+		found = sscanf(line, "%*x %c %255s", &type, symbol) == 2 &&
+			strchr("tTwW", type) && !strcmp(symbol, name);
+	}
+	free(line);
+	fclose(f);
+	return found;
+}
+
+static bool has_btf(const char *name, __u32 kind)
+{
+	return btf__find_by_name_kind(kernel_btf, name, kind) > 0;
+}
+
+static bool has_tracepoint(const char *name)
+{
+	char type[64];
+
+	snprintf(type, sizeof(type), "btf_trace_%s", name);
+	return has_btf(type, BTF_KIND_TYPEDEF);
+}
+
+static bool can_probe(enum method method, const char *function)
+{
+	if (method == FENTRY && !has_btf(function, BTF_KIND_FUNC))
+		return false;
+	return kernel_has_function(function);
+}
+
+/* The function whose call says that a page was copied, or NULL. */
+static const char *find_mark(const struct way *way)
+{
+	const char *const *function;
+
+	for (function = way->marks; function && *function; function++)
+		if (can_probe(way->method, *function))
+			return *function;
+	return NULL;
+}
+
+static bool is_there(const struct way *way)
+{
+	if (way->method == TRACEPOINT)
+		return has_tracepoint("cow_fault");
+	return can_probe(way->method, way->function) &&
+	       (!way->end || can_probe(way->method, way->end)) &&
+	       (!way->mark || find_mark(way));
+}
+
+/* Whether @text is the way's method, or method:function. */
+static bool is_called(const struct way *way, const char *text)
+{
+	const char *method = methods[way->method];
+	const size_t len = strlen(method);
+
+	if (strncmp(text, method, len))
+		return false;
+	if (!text[len])
+		return !way->asked;
+	return text[len] == ':' && way->function &&
+	       !strcmp(text + len + 1, way->function);
+}
+
+static void use_program(struct probe *probe, const char *name,
+			const char *function)
+{
+	struct bpf_program *prog;
+
+	prog = bpf_object__find_program_by_name(probe->skel->obj, name);
+	bpf_program__set_autoload(prog, true);
+	if (function && !strncmp(bpf_program__section_name(prog), "f", 1))
+		bpf_program__set_attach_target(prog, 0, function);
+	probe->progs[probe->nr_links++] = prog;
+}
+
+/* Attach the program at @index; true if it is there. */
+static bool attach(struct probe *probe, unsigned int index,
+		   const char *function)
+{
+	struct bpf_program *prog = probe->progs[index];
+	const char *section = bpf_program__section_name(prog);
+	struct bpf_link *link;
+
+	if (!strcmp(section, "kprobe") || !strcmp(section, "kretprobe"))
+		link = bpf_program__attach_kprobe(prog, *(section + 1) == 'r',
+						  function);
+	else
+		link = bpf_program__attach(prog);
+	probe->links[index] = link;
+	return link;
+}
+
+static void set_rows(struct cowlat_bpf *skel, const struct want *want)
+{
+	const __u32 max = want->rows == ROWS_NONE ? 1 : want->max_rows;
+
+	skel->rodata->rows_of = want->rows;
+	bpf_map__set_max_entries(skel->maps.rows_even, max);
+	bpf_map__set_max_entries(skel->maps.rows_odd, max);
+}
+
+/* Load and attach what @way needs; false, and nothing is left, if it fails. */
+static bool try_way(struct probe *probe, const struct way *way,
+		    const struct want *want)
+{
+	static char name[96];
+	struct cowlat_bpf *skel;
+	struct bpf_program *prog;
+	const char *functions[MAX_LINKS] = { NULL };
+	const char *mark = find_mark(way);
+	unsigned int i;
+
+	memset(probe, 0, sizeof(*probe));
+	skel = cowlat_bpf__open();
+	if (!skel)
+		return false;
+	probe->skel = skel;
+	bpf_object__for_each_program(prog, skel->obj)
+		bpf_program__set_autoload(prog, false);
+	skel->rodata->only_tgid = want->tgid;
+	skel->rodata->use_comm = want->comm;
+	if (want->comm)
+		strncpy((char *)skel->rodata->only_comm, want->comm,
+			COWLAT_COMM - 1);
+	set_rows(skel, want);
+
+	if (way->method == TRACEPOINT) {
+		bpf_map__set_autocreate(skel->maps.faults, false);
+		for (i = 0; i < NR_STAGES; i++) {
+			if (!(want->stages & 1U << i))
+				continue;
+			snprintf(name, sizeof(name), "tp_%s", tracepoints[i]);
+			use_program(probe, name, NULL);
+		}
+		snprintf(name, sizeof(name), "tracepoint");
+	} else {
+		/* First what ends a fault: none is to begin without an end. */
+		functions[0] = way->end ? way->end : way->function;
+		use_program(probe, way->exit, functions[0]);
+		if (mark) {
+			functions[1] = mark;
+			use_program(probe, way->mark, mark);
+		}
+		functions[probe->nr_links] = way->function;
+		use_program(probe, way->entry, way->function);
+		skel->rodata->need_copy = mark;
+		snprintf(name, sizeof(name), "%s:%s", methods[way->method],
+			 way->function);
+	}
+	probe->way = name;
+	probe->meaning = way->meaning;
+
+	if (cowlat_bpf__load(skel))
+		goto out;
+	for (i = 0; i < probe->nr_links; i++)
+		if (!attach(probe, i, functions[i]))
+			goto out;
+	return true;
+out:
+	probe_free(probe);
+	return false;
+}
+
+/**
+ * probe_attach - see COW faults from now on
+ * @probe: the result
+ * @want: what is to be counted
+ *
+ * Leaves with an error where there is no way.
+ */
+void probe_attach(struct probe *probe, const struct want *want)
+{
+	bool known = !want->way, there = false, only_fault = false;
+	int error = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		const struct way *way = &ways[i];
+
+		if (want->way ? !is_called(way, want->way) : way->asked)
+			continue;
+		known = true;
+		if (!is_there(way))
+			continue;
+		there = true;
+		if (way->method != TRACEPOINT &&
+		    want->stages & ~(1U << STAGE_FAULT |
+				     1U << STAGE_HUGETLB_COPY)) {
+			only_fault = true;
+			continue;
+		}
+		if (way->end && want->rows == ROWS_RANGE)
+			fail("-a: delay accounting does not tell the address");
+		if (try_way(probe, way, want))
+			return;
+		error = errno;
+	}
+	if (!known)
+		fail("--probe %s: unknown; see cowlat --help", want->way);
+	if (!there && want->way)
+		fail("--probe %s: this kernel does not have it", want->way);
+	if (!there)
+		fail("this kernel shows no COW fault: it has neither the cow:* tracepoints nor a symbol wp_page_copy, do_wp_page or handle_mm_fault");
+	if (only_fault && !error)
+		fail("-s: only the cow:* tracepoints of a patched kernel tell the stages of a fault");
+	fail("cannot attach to the kernel: %s (-v says more)", strerror(error));
+}
+
+/**
+ * probe_detach - see no more faults
+ * @probe: the programs; what they counted stays
+ */
+void probe_detach(struct probe *probe)
+{
+	unsigned int i;
+
+	/* What begins a fault goes first. */
+	for (i = probe->nr_links; i--;) {
+		bpf_link__destroy(probe->links[i]);
+		probe->links[i] = NULL;
+	}
+}
+
+/**
+ * probe_free - detach and give everything back
+ * @probe: the programs
+ */
+void probe_free(struct probe *probe)
+{
+	int error = errno;
+
+	probe_detach(probe);
+	cowlat_bpf__destroy(probe->skel);
+	memset(probe, 0, sizeof(*probe));
+	errno = error;
+}
+
+/**
+ * probe_missed - how many events the kernel or cowlat could not count
+ * @probe: the programs
+ *
+ * Return: the number since probe_attach().
+ */
+__u64 probe_missed(const struct probe *probe)
+{
+	__u64 missed = probe->skel->bss->lost;
+	unsigned int i;
+
+	for (i = 0; i < probe->nr_links; i++) {
+		struct bpf_prog_info info = { 0 };
+		__u32 size = sizeof(info);
+
+		if (!bpf_obj_get_info_by_fd(bpf_program__fd(probe->progs[i]),
+					    &info, &size))
+			missed += info.recursion_misses;
+	}
+	return missed;
+}
