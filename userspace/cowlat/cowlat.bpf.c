@@ -16,8 +16,6 @@
 
 #include "cowlat.h"
 
-#define PAGE_SHIFT 12
-
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile __u32 only_tgid;
@@ -313,18 +311,22 @@ static __always_inline void mark_new_page(void)
 }
 
 /*
- * A page-table entry was cleared and flushed. If it is the one that the fault
- * on its way is for, there was a page, and another takes its place: a copy.
- * The processor's error code, which tells a write-protect fault from others,
- * is not to be had here: the entry code has overwritten it with -1.
+ * A range of the TLB is flushed. Where it has the address that the fault on its
+ * way is for, there was a page, and another takes its place: a copy. To reuse a
+ * page, or to map the first, nothing is flushed. (The processor's error code
+ * tells a write-protect fault too, but reuse as well; and the entry code has
+ * overwritten it in the registers when the memory management is called.)
  */
-static __always_inline void mark_cleared(struct vm_area_struct *vma,
-					 __u64 address)
+static __always_inline void mark_flush(struct mm_struct *mm, __u64 start,
+				       __u64 end)
 {
 	struct open_fault *fault = current_fault();
+	struct vm_area_struct *vma;
 
-	if (fault && fault->vma == vma &&
-	    fault->address >> PAGE_SHIFT == address >> PAGE_SHIFT)
+	if (!fault || fault->address < start || fault->address >= end)
+		return;
+	vma = fault->vma;
+	if (BPF_CORE_READ(vma, vm_mm) == mm)
 		fault->copied = true;
 }
 
@@ -364,9 +366,9 @@ int new_page(unsigned long long *ctx)
 }
 
 SEC("fentry")
-int cleared(unsigned long long *ctx)
+int flush(unsigned long long *ctx)
 {
-	mark_cleared((void *)ctx[0], ctx[1]);
+	mark_flush((void *)ctx[0], ctx[1], ctx[2]);
 	return 0;
 }
 
@@ -400,9 +402,10 @@ int k_new_page(struct pt_regs *ctx)
 }
 
 SEC("kprobe")
-int k_cleared(struct pt_regs *ctx)
+int k_flush(struct pt_regs *ctx)
 {
-	mark_cleared((void *)PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx));
+	mark_flush((void *)PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx),
+		   PT_REGS_PARM3(ctx));
 	return 0;
 }
 

@@ -83,9 +83,9 @@ static const char *const new_page[] = {
 	NULL,
 };
 
-/* Takes a page out of the page table. */
-static const char *const cleared[] = {
-	"ptep_clear_flush",
+/* Called for the page that the copy replaces; not where a page is reused. */
+static const char *const flush[] = {
+	"flush_tlb_mm_range",
 	NULL,
 };
 
@@ -132,8 +132,8 @@ static const struct way ways[] = {
 		.function = "handle_mm_fault",
 		.entry = "mm_entry",
 		.exit = "mm_exit",
-		.mark = "cleared",
-		.marks = cleared,
+		.mark = "flush",
+		.marks = flush,
 		.meaning = HANDLE_MM_FAULT,
 	},
 	{
@@ -141,8 +141,8 @@ static const struct way ways[] = {
 		.function = "handle_mm_fault",
 		.entry = "k_mm_entry",
 		.exit = "k_exit",
-		.mark = "k_cleared",
-		.marks = cleared,
+		.mark = "k_flush",
+		.marks = flush,
 		.meaning = HANDLE_MM_FAULT,
 	},
 	{

@@ -11,6 +11,7 @@
 #include "probe.h"
 
 #define STARS "****************************************"
+#define COLUMNS 80
 /* Rows that a terminal shows; the rest are summed. */
 #define MOST_ROWS 20
 
@@ -194,6 +195,7 @@ static void show_process(const struct counted *c, const struct unit *unit)
 static void show_range(const struct counted *c, const struct unit *unit)
 {
 	char where[COWLAT_NAME + 1];
+	int width;
 
 	if (c->key.kind == RANGE_ANON)
 		snprintf(where, sizeof(where), "%llx-%llx",
@@ -201,10 +203,13 @@ static void show_range(const struct counted *c, const struct unit *unit)
 			 (unsigned long long)c->row.end);
 	else
 		snprintf(where, sizeof(where), "%s", range_name(c));
-	printf("%-7u %-12.12s %8llu %10.3f %6llu %8llu %.25s\n", c->key.tgid,
-	       c->row.comm, (unsigned long long)c->row.count, c->row.sum / 1e6,
-	       (unsigned long long)(c->row.sum / c->row.count / unit->ns),
-	       (unsigned long long)(c->row.max / unit->ns), where);
+	width = printf("%-7u %-10.10s %8llu %10.3f %6llu %8llu ", c->key.tgid,
+		       c->row.comm, (unsigned long long)c->row.count,
+		       c->row.sum / 1e6,
+		       (unsigned long long)(c->row.sum / c->row.count /
+					    unit->ns),
+		       (unsigned long long)(c->row.max / unit->ns));
+	printf("%.*s\n", width < COLUMNS ? COLUMNS - width : 0, where);
 }
 
 static void show_rows(struct report *report, const struct unit *unit)
@@ -217,7 +222,7 @@ static void show_rows(struct report *report, const struct unit *unit)
 		printf("%-7s %-15s %8s %11s %7s %7s %8s %9s\n", "PID", "COMM",
 		       "COUNT", "TOTAL_ms", "AVG", "P50", "P99", "MAX");
 	else
-		printf("%-7s %-12s %8s %10s %6s %8s %s\n", "PID", "COMM",
+		printf("%-7s %-10s %8s %10s %6s %8s %s\n", "PID", "COMM",
 		       "COUNT", "TOTAL_ms", "AVG", "MAX", "RANGE");
 	for (i = 0; i < report->nr_rows && i < MOST_ROWS; i++) {
 		if (report->rows_of == ROWS_PROCESS)

@@ -2,9 +2,11 @@
 /* What the tests that run in the guest share. */
 #include "tests/guest.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,7 @@
 #endif
 
 #define COW_LINE "COW latency: "
+#define TCG_EBX 0x54474354 /* "TCGT" of CPUID's "TCGTCGTCGTCG" */
 
 /**
  * file_text - a whole file
@@ -685,4 +688,29 @@ void set_huge_pages(unsigned int count)
 	snprintf(text, sizeof(text), "%u\n", count);
 	file_set("/proc/sys/vm/nr_hugepages", text);
 	assert_string_equal(file_text("/proc/sys/vm/nr_hugepages"), text);
+}
+
+/**
+ * avoid_stale_breakpoints - stay on one CPU where QEMU needs it
+ *
+ * QEMU before 8.1 can run a breakpoint that one CPU has just removed from the
+ * code on another, if each CPU is a thread of its own: turning a static key, or
+ * attaching a probe, while faults run ends in "Oops: int3", patched kernel or
+ * not. So there, all stay on one CPU, unless the command line says that the
+ * CPUs take turns: -accel tcg,thread=single and cowlab.tcg=single, which init
+ * hands on.
+ */
+void avoid_stale_breakpoints(void)
+{
+	const char *tcg = getenv("COW_tcg");
+	unsigned int eax, ebx, ecx, edx;
+	cpu_set_t one;
+
+	__cpuid(0x40000000, eax, ebx, ecx, edx);
+	if (ebx != TCG_EBX || (tcg && !strcmp(tcg, "single")))
+		return;
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		abort();
 }

@@ -141,4 +141,6 @@ void cow_forget(void);
 uint64_t anon_pages(void);
 void set_huge_pages(unsigned int count);
 
+void avoid_stale_breakpoints(void);
+
 #endif /* COWLAB_GUEST_H */

@@ -4,7 +4,6 @@
  */
 #include "tests/guest.h"
 
-#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -20,7 +19,6 @@
 
 #define CYCLES 100
 #define WRITERS 2
-#define TCG_EBX 0x54474354 /* "TCGT" of CPUID's "TCGTCGTCGTCG" */
 
 /* Far more rounds than there is time for. */
 static const char *const writer_args[WRITERS] = {
@@ -298,28 +296,6 @@ static void test_open_files(void **state)
 	assert_int_equal(open(buf, O_RDONLY | O_CLOEXEC), -1);
 	close(dir);
 	close(name);
-}
-
-/*
- * QEMU before 8.1 can run a breakpoint that one CPU has just removed from the
- * code on another, if each CPU is a thread of its own: turning a static key
- * while faults run ends in "Oops: int3", patched kernel or not. So there, all
- * stay on one CPU, unless the command line says that the CPUs take turns:
- * -accel tcg,thread=single and cowlab.tcg=single, which init hands on.
- */
-static void avoid_stale_breakpoints(void)
-{
-	const char *tcg = getenv("COW_tcg");
-	unsigned int eax, ebx, ecx, edx;
-	cpu_set_t one;
-
-	__cpuid(0x40000000, eax, ebx, ecx, edx);
-	if (ebx != TCG_EBX || (tcg && !strcmp(tcg, "single")))
-		return;
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	if (sched_setaffinity(0, sizeof(one), &one))
-		abort();
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)

@@ -1,0 +1,918 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * cowlat on the kernel that runs: it counts exactly what a writer does, by each
+ * probe that the kernel has; what it cannot do it says in one line; it leaves
+ * nothing behind. Runs in the guest, on any kernel, with the module or without.
+ */
+#include "tests/guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/bpf.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BYTES (4UL << 20)
+#define PAGES (BYTES / PAGE_BYTES)
+#define BTF_FILE "/sys/kernel/btf/vmlinux"
+
+extern char **environ;
+
+/**
+ * struct cowlat - a run of cowlat
+ * @pid: while it runs
+ * @out_fd: its stdout
+ * @err_fd: its stderr
+ * @status: exit status, 128 and more after a signal
+ * @out: what it said on stdout
+ * @err: what it said on stderr
+ */
+struct cowlat {
+	pid_t pid;
+	int out_fd;
+	int err_fd;
+	int status;
+	char out[256 * 1024];
+	char err[4096];
+};
+
+static struct cowlat cowlat;
+
+static const char *flavour(void)
+{
+	const char *name = getenv("COW_flavour");
+
+	return name ? name : "lab";
+}
+
+static bool patched(void)
+{
+	return !access(COWLAB "latency_hist", F_OK);
+}
+
+static void read_back(int fd, char *buf, size_t len)
+{
+	ssize_t n = pread(fd, buf, len - 1, 0);
+
+	assert_true(n >= 0);
+	buf[n] = '\0';
+}
+
+static int split(char *args, char **argv)
+{
+	char *save = NULL, *word;
+	int argc = 0;
+
+	argv[argc++] = "cowlat";
+	for (word = strtok_r(args, " ", &save); word;
+	     word = strtok_r(NULL, " ", &save))
+		argv[argc++] = word;
+	argv[argc] = NULL;
+	return argc;
+}
+
+/* By posix_spawn(): a fork would make this process's pages copy-on-write. */
+static void launch(const char *fmt, va_list ap)
+{
+	posix_spawn_file_actions_t files;
+	char args[256], *argv[32];
+
+	vsnprintf(args, sizeof(args), fmt, ap);
+	split(args, argv);
+	cowlat.out_fd = memfd_create("out", MFD_CLOEXEC);
+	cowlat.err_fd = memfd_create("err", MFD_CLOEXEC);
+	assert_true(cowlat.out_fd >= 0 && cowlat.err_fd >= 0);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_adddup2(&files, cowlat.out_fd, STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&files, cowlat.err_fd, STDERR_FILENO);
+	assert_int_equal(posix_spawnp(&cowlat.pid, "cowlat", &files, NULL, argv,
+				      environ),
+			 0);
+	posix_spawn_file_actions_destroy(&files);
+}
+
+static void collect(void)
+{
+	int status;
+
+	assert_int_equal(waitpid(cowlat.pid, &status, 0), cowlat.pid);
+	cowlat.pid = 0;
+	cowlat.status = WIFEXITED(status) ? WEXITSTATUS(status) :
+					    128 + WTERMSIG(status);
+	read_back(cowlat.out_fd, cowlat.out, sizeof(cowlat.out));
+	read_back(cowlat.err_fd, cowlat.err, sizeof(cowlat.err));
+	close(cowlat.out_fd);
+	close(cowlat.err_fd);
+}
+
+/* Start cowlat, and return when it counts. */
+__attribute__((format(printf, 1, 2))) static void begin(const char *fmt, ...)
+{
+	unsigned int ms;
+	va_list ap;
+
+	va_start(ap, fmt);
+	launch(fmt, ap);
+	va_end(ap);
+	for (ms = 0; ms < 60000; ms += 10) {
+		int status;
+
+		read_back(cowlat.err_fd, cowlat.err, sizeof(cowlat.err));
+		if (strstr(cowlat.err, ".\n\n"))
+			return;
+		if (waitpid(cowlat.pid, &status, WNOHANG)) {
+			cowlat.pid = 0;
+			fail_msg("cowlat ended: %s", cowlat.err);
+		}
+		usleep(10000);
+	}
+	fail_msg("cowlat does not begin: %s", cowlat.err);
+}
+
+/* End it as Ctrl-C does. */
+static void end(void)
+{
+	kill(cowlat.pid, SIGINT);
+	collect();
+	assert_int_equal(cowlat.status, 0);
+}
+
+/* Run it to its own end. */
+__attribute__((format(printf, 1, 2))) static void run(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	launch(fmt, ap);
+	va_end(ap);
+	collect();
+}
+
+static int restore(void **state)
+{
+	(void)state;
+	if (cowlat.pid > 0) {
+		kill(cowlat.pid, SIGKILL);
+		waitpid(cowlat.pid, NULL, 0);
+		cowlat.pid = 0;
+	}
+	cow_forget();
+	if (patched())
+		knobs_default();
+	return 0;
+}
+
+/* A number of a JSON object: the first @key behind @from. */
+static uint64_t json_u64(const char *from, const char *key)
+{
+	char text[64];
+	const char *at;
+
+	snprintf(text, sizeof(text), "\"%s\": ", key);
+	at = from ? strstr(from, text) : NULL;
+	if (!at)
+		fail_msg("no %s in %s", key, cowlat.out);
+	return strtoull(at + strlen(text), NULL, 10);
+}
+
+static const char *json_stage(const char *from, const char *stage)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "\"stage\": \"%s\"", stage);
+	return strstr(from, text);
+}
+
+static uint64_t fault_count(void)
+{
+	return json_u64(json_stage(cowlat.out, "fault"), "count");
+}
+
+/* What cowlat chooses of itself. */
+static void test_choice(void **state)
+{
+	(void)state;
+	run("-d 0.01");
+	assert_int_equal(cowlat.status, 0);
+	if (patched()) {
+		assert_non_null(strstr(cowlat.err, "by tracepoint..."));
+	} else if (!strcmp(flavour(), "stock")) {
+		assert_non_null(
+			strstr(cowlat.err, "by fentry:handle_mm_fault..."));
+	} else {
+		/* A distribution's; which function it has differs. */
+		assert_non_null(strstr(cowlat.err, "by fentry:"));
+	}
+	print_message("# %.*s\n", (int)strcspn(cowlat.err, "\n"), cowlat.err);
+}
+
+static bool have_probe(const char *probe)
+{
+	run("-d 0.01 --probe %s", probe);
+	if (!cowlat.status)
+		return true;
+	assert_int_equal(cowlat.status, 1);
+	assert_non_null(strstr(cowlat.err, "this kernel does not have it\n"));
+	return false;
+}
+
+/* Every fault that copies is counted, and none that reuses the page. */
+static void test_exact(void **state)
+{
+	const char *probe = *state;
+	struct cow cow;
+	uint64_t faults;
+	pid_t other;
+
+	if (!have_probe(probe)) {
+		print_message("# no %s here\n", probe);
+		skip();
+	}
+	cow_share(&cow, BYTES, COW_4K);
+	begin("-j -s fault -p %d --probe %s", getpid(), probe);
+	faults = cow_write(&cow, 0, 1);
+	end();
+	assert_int_equal(faults, PAGES);
+	assert_int_equal(fault_count(), PAGES);
+	assert_int_equal(json_u64(cowlat.out, "lost"), 0);
+	assert_true(json_u64(cowlat.out, "min") > 0);
+	assert_true(json_u64(cowlat.out, "min") <= json_u64(cowlat.out, "p50"));
+	assert_true(json_u64(cowlat.out, "p99") <= json_u64(cowlat.out, "max"));
+	assert_in_range(json_u64(cowlat.out, "avg") * PAGES,
+			json_u64(cowlat.out, "sum") - PAGES,
+			json_u64(cowlat.out, "sum"));
+	cow_check(&cow, 0, 1);
+
+	/* After a fork whose child has gone there is nothing to copy. */
+	other = fork();
+	assert_true(other >= 0);
+	if (!other)
+		_exit(0);
+	assert_int_equal(waitpid(other, NULL, 0), other);
+	begin("-j -s fault -c cow-reuse --probe %s", probe);
+	prctl(PR_SET_NAME, "cow-reuse");
+	faults = cow_write(&cow, 0, 1);
+	prctl(PR_SET_NAME, "guest_cowlat");
+	end();
+	assert_int_equal(faults, PAGES);
+	assert_int_equal(fault_count(), 0);
+	cow_release(&cow);
+}
+
+/* The same samples, the same buckets: the same numbers as the module's. */
+static void test_module(void **state)
+{
+	struct stage stage;
+	const char *json;
+	struct cow cow;
+
+	(void)state;
+	if (!patched())
+		skip();
+	cow_share(&cow, BYTES, COW_4K);
+	begin("-j -s all -p %d", getpid());
+	knob_number("pid", getpid());
+	knob_set("timing", "1");
+	knob_set("reset", "1");
+	cow_write(&cow, 0, 1);
+	knob_set("timing", "0");
+	end();
+	stage = stage_get("fault");
+	json = json_stage(cowlat.out, "fault");
+	assert_int_equal(stage.count, PAGES);
+	assert_int_equal(json_u64(json, "count"), stage.count);
+	assert_int_equal(json_u64(json, "avg"), stage.avg);
+	assert_int_equal(json_u64(json, "min"), stage.min);
+	assert_int_equal(json_u64(json, "p50"), stage.p50);
+	assert_int_equal(json_u64(json, "p90"), stage.p90);
+	assert_int_equal(json_u64(json, "p99"), stage.p99);
+	assert_int_equal(json_u64(json, "p99.9"), stage.p999);
+	assert_int_equal(json_u64(json, "max"), stage.max);
+	stage = stage_get("copy");
+	json = json_stage(cowlat.out, "copy");
+	assert_int_equal(json_u64(json, "count"), stage.count);
+	assert_int_equal(json_u64(json, "avg"), stage.avg);
+	assert_int_equal(json_u64(json, "max"), stage.max);
+	cow_release(&cow);
+}
+
+static void test_comm(void **state)
+{
+	struct cow cow;
+
+	(void)state;
+	cow_share(&cow, BYTES, COW_4K);
+	begin("-j -s fault -c cow-one");
+	prctl(PR_SET_NAME, "cow-one");
+	cow_write(&cow, 0, 2);
+	/* One that begins alike is another. */
+	prctl(PR_SET_NAME, "cow-one-more");
+	cow_write(&cow, 1, 2);
+	prctl(PR_SET_NAME, "guest_cowlat");
+	end();
+	assert_int_equal(fault_count(), PAGES / 2);
+	cow_release(&cow);
+}
+
+/* Reports on the way miss nothing and count nothing twice. */
+static void test_intervals(void **state)
+{
+	uint64_t sum = 0, reports = 0;
+	struct cow cow;
+	const char *at;
+	size_t i;
+
+	(void)state;
+	cow_share(&cow, BYTES, COW_4K);
+	begin("-j -s fault -P -i 0.05 -p %d", getpid());
+	for (i = 0; i < PAGES; i++) {
+		*(volatile unsigned char *)(cow.base + i * PAGE_BYTES) = 1;
+		if (i % 4 == 0)
+			usleep(1000);
+	}
+	end();
+	for (at = cowlat.out; (at = json_stage(at, "fault")); at++) {
+		const char *line = strchr(at, '\n');
+		const char *row = strstr(at, "\"processes\": [{");
+
+		sum += json_u64(at, "count");
+		reports++;
+		/* The table has the same faults. */
+		if (json_u64(at, "count")) {
+			assert_non_null(row);
+			assert_true(row < line);
+			assert_int_equal(json_u64(row, "pid"), getpid());
+			assert_int_equal(json_u64(row, "count"),
+					 json_u64(at, "count"));
+		}
+	}
+	assert_int_equal(sum, PAGES);
+	assert_true(reports > 3);
+	assert_int_equal(json_u64(cowlat.out, "lost"), 0);
+	cow_release(&cow);
+}
+
+/* The row of a range, by its name. */
+static const char *json_range(const char *name)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "\"range\": \"%s\"", name);
+	return strstr(cowlat.out, text);
+}
+
+/* The number before the row's name. */
+static uint64_t range_count(const char *name)
+{
+	const char *at = json_range(name);
+
+	if (!at)
+		fail_msg("no range %s in %s", name, cowlat.out);
+	while (at > cowlat.out && *at != '{')
+		at--;
+	return json_u64(at, "count");
+}
+
+static void expect_ranges(const char *probe)
+{
+	volatile char stack[8 * PAGE_BYTES];
+	unsigned char *file, *heap;
+	const char *anon;
+	struct cow cow;
+	pid_t holder;
+	size_t i;
+	int fd;
+
+	fd = open("/tmp/cowlat-file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 16 * PAGE_BYTES), 0);
+	file = mmap(NULL, 16 * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+		    fd, 0);
+	assert_ptr_not_equal(file, MAP_FAILED);
+	close(fd);
+	heap = sbrk(32 * PAGE_BYTES);
+	heap += -(uintptr_t)heap % PAGE_BYTES;
+	memset(heap, 1, 16 * PAGE_BYTES);
+	for (i = 0; i < sizeof(stack); i += PAGE_BYTES)
+		stack[i] = 1;
+	cow_share(&cow, BYTES, COW_4K);
+	begin("-j -s fault -c cow-range -a --probe %s", probe);
+	holder = fork();
+	assert_true(holder >= 0);
+	if (!holder) {
+		pause();
+		_exit(0);
+	}
+	for (i = 0; i < 16; i++)
+		(void)*(volatile unsigned char *)(file + i * PAGE_BYTES);
+	prctl(PR_SET_NAME, "cow-range");
+	for (i = 0; i < 16; i++) {
+		*(volatile unsigned char *)(heap + i * PAGE_BYTES) = 2;
+		*(volatile unsigned char *)(file + i * PAGE_BYTES) = 2;
+	}
+	for (i = 0; i < sizeof(stack); i += PAGE_BYTES)
+		stack[i] = 2;
+	for (i = 0; i < PAGES; i++)
+		*(volatile unsigned char *)(cow.base + i * PAGE_BYTES) = 2;
+	prctl(PR_SET_NAME, "guest_cowlat");
+	end();
+	kill(holder, SIGKILL);
+	waitpid(holder, NULL, 0);
+	assert_int_equal(json_range("[unknown: mmap_lock was busy]"), 0);
+	assert_int_equal(range_count("cowlat-file"), 16);
+	assert_in_range(range_count("[heap]"), 16, 20);
+	assert_in_range(range_count("[stack]"), 7, 12);
+	/* Of the anonymous ranges the region paid most, and is the first. */
+	anon = json_range("[anon]");
+	assert_int_equal(range_count("[anon]"), PAGES);
+	assert_int_equal(json_u64(anon, "start"), (uintptr_t)cow.base);
+	assert_int_equal(json_u64(anon, "end"), (uintptr_t)cow.base + BYTES);
+	munmap(file, 16 * PAGE_BYTES);
+	unlink("/tmp/cowlat-file");
+	cow_release(&cow);
+}
+
+static void test_ranges(void **state)
+{
+	(void)state;
+	if (patched())
+		expect_ranges("tracepoint");
+	expect_ranges("fentry");
+	expect_ranges("kprobe");
+}
+
+/* A table that is full says what it could not hold. */
+static void test_lost(void **state)
+{
+	struct cow cow;
+	pid_t other;
+	size_t i;
+
+	(void)state;
+	cow_share(&cow, BYTES, COW_4K);
+	begin("-j -s fault -P --max-rows 1");
+	cow_write(&cow, 0, 1);
+	other = fork();
+	if (!other) {
+		for (i = 0; i < PAGES; i++)
+			*(volatile unsigned char *)(cow.base +
+						    i * PAGE_BYTES) = 3;
+		_exit(0);
+	}
+	waitpid(other, NULL, 0);
+	end();
+	assert_true(json_u64(cowlat.out, "lost") >= PAGES);
+	/* The histogram has room for all. */
+	assert_true(fault_count() >= 2 * PAGES);
+	cow_release(&cow);
+
+	begin("-s fault -P --max-rows 1");
+	for (i = 0; i < 2; i++) {
+		other = fork();
+		if (!other)
+			_exit(0);
+		waitpid(other, NULL, 0);
+	}
+	end();
+	assert_non_null(strstr(cowlat.out, " events lost\n"));
+}
+
+static void expect_narrow(const char *text)
+{
+	for (; *text; text += strcspn(text, "\n") + 1) {
+		size_t len = strcspn(text, "\n");
+
+		if (len > 80)
+			fail_msg("%zu columns: %.*s", len, (int)len, text);
+		if (!text[len])
+			return;
+	}
+}
+
+/* For people: stars, a line of numbers, 80 columns. */
+static void test_text(void **state)
+{
+	static const char *const options[] = { "", "-u", "-m", "-P", "-a",
+					       "-T" };
+	char count[32];
+	struct cow cow;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
+		cow_share(&cow, BYTES, COW_4K);
+		begin("-s fault -p %d %s", getpid(), options[i]);
+		cow_write(&cow, 0, 1);
+		end();
+		cow_release(&cow);
+		expect_narrow(cowlat.out);
+		expect_narrow(cowlat.err);
+		if (strchr("Pa", options[i][0] ? options[i][1] : ' ')) {
+			snprintf(count, sizeof(count), " %zu ", PAGES);
+			assert_non_null(strstr(cowlat.out, "TOTAL_ms"));
+		} else {
+			snprintf(count, sizeof(count), "\ncount %zu, avg ",
+				 PAGES);
+			assert_non_null(strstr(cowlat.out, "|**"));
+			assert_non_null(strstr(cowlat.out, ", p50 "));
+			assert_non_null(strstr(cowlat.out, ", p99 "));
+			assert_non_null(strstr(cowlat.out, ", max "));
+		}
+		assert_non_null(strstr(cowlat.out, count));
+	}
+	run("--help");
+	assert_int_equal(cowlat.status, 0);
+	assert_non_null(strstr(cowlat.out, "Examples:"));
+	expect_narrow(cowlat.out);
+	run("-d 0.01 -s fault");
+	assert_string_equal(cowlat.out, "fault: none\n\n");
+}
+
+/* One line that says @what, and status 1. */
+static void expect_error(const char *what)
+{
+	const char *line = strstr(cowlat.err, "cowlat: ");
+
+	if (cowlat.status != 1 || !line || !strstr(line, what) ||
+	    strchr(line, '\n') != line + strlen(line) - 1)
+		fail_msg("status %d, not a line with '%s': %s", cowlat.status,
+			 what, cowlat.err);
+}
+
+static void expect_bad(const char *args, const char *what)
+{
+	run("%s", args);
+	assert_string_equal(cowlat.out, "");
+	assert_ptr_equal(strstr(cowlat.err, "cowlat: "), cowlat.err);
+	expect_error(what);
+}
+
+static void test_bad_options(void **state)
+{
+	(void)state;
+	expect_bad("-p 4000000", "no such process");
+	expect_bad("-p 0", "a number from 1 to ");
+	expect_bad("-p x", "a number from 1 to ");
+	expect_bad("-p 1x", "a number from 1 to ");
+	expect_bad("-c 0123456789abcdef", "1 to 15 characters");
+	expect_bad("-d 0", "seconds is needed");
+	expect_bad("-d nan", "seconds is needed");
+	expect_bad("-i 1s", "seconds is needed");
+	expect_bad("-s walk", "fault, copy, hugetlb_copy, pmd_split or all");
+	expect_bad("-s fault,", "fault, copy, hugetlb_copy, pmd_split or all");
+	expect_bad("-m -u", "one of them");
+	expect_bad("-P -a", "one of them");
+	expect_bad("-P -s all", "one stage");
+	expect_bad("--max-rows 0", "a number from 1 to ");
+	expect_bad("--probe magic", "unknown");
+	expect_bad("--probe fentry:schedule", "unknown");
+	expect_bad("everything", "unexpected argument");
+	if (!patched()) {
+		expect_bad("-s copy", "only the cow:* tracepoints");
+		expect_bad("--probe tracepoint", "does not have it");
+	}
+	expect_bad("-a --probe fentry:__delayacct_wpcopy_start",
+		   "does not tell the address");
+}
+
+static volatile int sleeper_tid;
+static volatile bool sleeper_wanted = true;
+
+static void *sleeper(void *unused)
+{
+	(void)unused;
+	sleeper_tid = gettid();
+	while (sleeper_wanted)
+		usleep(1000);
+	return NULL;
+}
+
+static void test_bad_pid(void **state)
+{
+	pthread_t thread;
+	char args[32];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, sleeper, NULL), 0);
+	while (!sleeper_tid)
+		usleep(1000);
+	snprintf(args, sizeof(args), "-p %d", sleeper_tid);
+	expect_bad(args, "a thread of process");
+	sleeper_wanted = false;
+	pthread_join(thread, NULL);
+
+	/* One that ends meanwhile: what it did is shown first. */
+	pid = fork();
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	begin("-s fault -p %d", pid);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	collect();
+	expect_error("has ended");
+	assert_non_null(strstr(cowlat.out, "fault"));
+}
+
+/* What is to be done in the child before cowlat is started. */
+static void run_in(void (*prepare)(void), const char *args)
+{
+	char copy[128], *argv[32];
+
+	snprintf(copy, sizeof(copy), "%s", args);
+	split(copy, argv);
+	cowlat.out_fd = memfd_create("out", MFD_CLOEXEC);
+	cowlat.err_fd = memfd_create("err", MFD_CLOEXEC);
+	cowlat.pid = fork();
+	assert_true(cowlat.pid >= 0);
+	if (!cowlat.pid) {
+		dup2(cowlat.out_fd, STDOUT_FILENO);
+		dup2(cowlat.err_fd, STDERR_FILENO);
+		prepare();
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+}
+
+static void become_nobody(void)
+{
+	if (setgid(65534) || setuid(65534))
+		_exit(126);
+}
+
+static void hide_btf(void)
+{
+	if (unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", "/sys/kernel/btf", "tmpfs", 0, NULL))
+		_exit(126);
+}
+
+static void hide_symbols(void)
+{
+	if (unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("/dev/null", "/proc/kallsyms", NULL, MS_BIND, NULL))
+		_exit(126);
+}
+
+static void be_traced(void)
+{
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+		_exit(126);
+}
+
+/* Let the traced process find that the kernel has no bpf(). */
+static void refuse_bpf(pid_t pid)
+{
+	struct user_regs_struct regs;
+	bool entry = true;
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status));
+	ptrace(PTRACE_SETOPTIONS, pid, NULL,
+	       PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
+	for (;;) {
+		siginfo_t info;
+
+		ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
+		/* Leave its end to collect(). */
+		if (waitid(P_PID, pid, &info, WEXITED | WSTOPPED | WNOWAIT) ||
+		    info.si_code == CLD_EXITED || info.si_code == CLD_KILLED)
+			return;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (WSTOPSIG(status) != (SIGTRAP | 0x80))
+			continue;
+		if (entry) {
+			ptrace(PTRACE_GETREGS, pid, NULL, &regs);
+			if (regs.orig_rax == SYS_bpf) {
+				regs.orig_rax = -1;
+				ptrace(PTRACE_SETREGS, pid, NULL, &regs);
+			}
+		}
+		entry = !entry;
+	}
+}
+
+static void test_not_root(void **state)
+{
+	(void)state;
+	run_in(become_nobody, "-d 0.01");
+	collect();
+	expect_error("must be root");
+}
+
+static void test_no_btf(void **state)
+{
+	(void)state;
+	run_in(hide_btf, "-d 0.01");
+	collect();
+	expect_error("has no BTF");
+}
+
+static void test_no_bpf(void **state)
+{
+	(void)state;
+	run_in(be_traced, "-d 0.01");
+	refuse_bpf(cowlat.pid);
+	collect();
+	expect_error("has no BPF (CONFIG_BPF_SYSCALL)");
+}
+
+static void test_no_symbols(void **state)
+{
+	(void)state;
+	if (patched()) {
+		run_in(hide_symbols, "-d 0.01 --probe fentry");
+		collect();
+		expect_error("does not have it");
+	} else {
+		run_in(hide_symbols, "-d 0.01");
+		collect();
+		expect_error("shows no COW fault");
+	}
+}
+
+/* How many objects of a kind BPF has. */
+static unsigned int bpf_objects(enum bpf_cmd next)
+{
+	union bpf_attr attr = { 0 };
+	unsigned int count = 0;
+
+	while (!syscall(SYS_bpf, next, &attr, sizeof(attr))) {
+		attr.start_id = attr.next_id;
+		count++;
+	}
+	assert_int_equal(errno, ENOENT);
+	return count;
+}
+
+/**
+ * struct traces - what a BPF program leaves in a kernel while it is attached
+ * @objects: programs, maps, BTFs, links
+ * @functions: functions that are traced
+ * @kprobes: characters in the list of kprobes
+ * @kb: memory that the kernel itself uses and cannot reclaim
+ */
+struct traces {
+	unsigned int objects[4];
+	size_t functions;
+	size_t kprobes;
+	uint64_t kb;
+};
+
+static void take_traces(struct traces *traces)
+{
+	static const enum bpf_cmd next[] = {
+		BPF_PROG_GET_NEXT_ID,
+		BPF_MAP_GET_NEXT_ID,
+		BPF_BTF_GET_NEXT_ID,
+		BPF_LINK_GET_NEXT_ID,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(next); i++)
+		traces->objects[i] = bpf_objects(next[i]);
+	traces->functions = strlen(file_text(TRACING "enabled_functions"));
+	traces->kprobes = strlen(file_text("/sys/kernel/debug/kprobes/list"));
+	traces->kb = file_field("/proc/meminfo", "SUnreclaim:") +
+		     file_field("/proc/meminfo", "Percpu:") +
+		     file_field("/proc/meminfo", "VmallocUsed:");
+}
+
+static bool same_traces(const struct traces *a, const struct traces *b)
+{
+	return !memcmp(a->objects, b->objects, sizeof(a->objects)) &&
+	       a->functions == b->functions && a->kprobes == b->kprobes;
+}
+
+static void cycle(unsigned int i)
+{
+	static const char *const probes[] = {
+		"",
+		"--probe fentry",
+		"--probe kprobe",
+		"--probe kprobe:handle_mm_fault -a",
+		"--probe fentry:handle_mm_fault -P",
+	};
+
+	run("-j -d 0.01 %s", probes[i % ARRAY_SIZE(probes)]);
+	assert_int_equal(cowlat.status, 0);
+}
+
+static void test_nothing_left(void **state)
+{
+	const unsigned int cycles = 200, warm = 20;
+	struct traces before, settled, after;
+	unsigned int i, wait;
+	pid_t load;
+
+	(void)state;
+	take_traces(&before);
+	load = bench_start("--size 4M --rounds 1000000 --csv",
+			   open("/dev/null", O_WRONLY | O_CLOEXEC),
+			   STDERR_FILENO);
+	for (i = 0; i < warm; i++)
+		cycle(i);
+	usleep(2000000);
+	take_traces(&settled);
+	for (i = 0; i < cycles; i++)
+		cycle(i);
+	/* It was under load to the end. */
+	assert_int_equal(waitpid(load, NULL, WNOHANG), 0);
+	/* Programs and maps are freed by and by. */
+	for (wait = 0; wait < 100; wait++) {
+		take_traces(&after);
+		if (same_traces(&after, &before) && after.kb < settled.kb + 512)
+			break;
+		usleep(100000);
+	}
+	kill(load, SIGKILL);
+	waitpid(load, NULL, 0);
+	/* cowbench's child dies with it. */
+	print_message("# %u cycles: kernel memory %" PRIu64 " KiB, then %" PRIu64
+		      " KiB\n",
+		      cycles, settled.kb, after.kb);
+	for (i = 0; i < ARRAY_SIZE(after.objects); i++)
+		assert_int_equal(after.objects[i], before.objects[i]);
+	assert_int_equal(after.functions, before.functions);
+	assert_int_equal(after.kprobes, before.kprobes);
+	assert_in_range(after.kb, 0, settled.kb + 512);
+}
+
+#define TEST(function) \
+	cmocka_unit_test_setup_teardown(function, restore, restore)
+#define PROBE_TEST(probe)                                                   \
+	{                                                                   \
+		"test_exact_" probe, test_exact, restore, restore, (void *)probe \
+	}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_choice),
+		PROBE_TEST("tracepoint"),
+		PROBE_TEST("fentry"),
+		PROBE_TEST("kprobe"),
+		PROBE_TEST("fentry:wp_page_copy"),
+		PROBE_TEST("kprobe:wp_page_copy"),
+		PROBE_TEST("fentry:do_wp_page"),
+		PROBE_TEST("kprobe:do_wp_page"),
+		PROBE_TEST("fentry:handle_mm_fault"),
+		PROBE_TEST("kprobe:handle_mm_fault"),
+		PROBE_TEST("fentry:__delayacct_wpcopy_start"),
+		PROBE_TEST("kprobe:__delayacct_wpcopy_start"),
+		TEST(test_module),
+		TEST(test_comm),
+		TEST(test_intervals),
+		TEST(test_ranges),
+		TEST(test_lost),
+		TEST(test_text),
+		TEST(test_bad_options),
+		TEST(test_bad_pid),
+		TEST(test_not_root),
+		TEST(test_no_btf),
+		TEST(test_no_bpf),
+		TEST(test_no_symbols),
+		TEST(test_nothing_left),
+	};
+
+	/* A task has delay accounting if it was on when it was made. */
+	if (!getenv("COW_again")) {
+		pid_t pid;
+		int status;
+
+		if (file_write("/proc/sys/kernel/task_delayacct", "1", 1) ||
+		    setenv("COW_again", "1", 1))
+			return 1;
+		pid = fork();
+		if (!pid) {
+			execv("/proc/self/exe", argv);
+			_exit(127);
+		}
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+			return 1;
+		return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	}
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	avoid_stale_breakpoints();
+	return cmocka_run_group_tests_name("guest_cowlat", tests, NULL, NULL);
+}
