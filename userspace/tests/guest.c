@@ -6,12 +6,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/genetlink.h>
+#include <linux/taskstats.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -713,4 +716,133 @@ void avoid_stale_breakpoints(void)
 	CPU_SET(0, &one);
 	if (sched_setaffinity(0, sizeof(one), &one))
 		abort();
+}
+
+/**
+ * again_with_delays - start this program again, with delay accounting on
+ * @argv: its arguments
+ *
+ * A task has delay accounting if it was on when it was made. Returns in the
+ * program that was started again.
+ */
+void again_with_delays(char **argv)
+{
+	pid_t pid;
+	int status;
+
+	if (getenv("COW_again"))
+		return;
+	if (file_write("/proc/sys/kernel/task_delayacct", "1", 1) ||
+	    setenv("COW_again", "1", 1))
+		exit(1);
+	pid = fork();
+	if (!pid) {
+		execv("/proc/self/exe", argv);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		exit(1);
+	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+/* Generic netlink, as far as taskstats needs it. */
+struct message {
+	struct nlmsghdr head;
+	struct genlmsghdr genl;
+	char attributes[2048];
+};
+
+static struct message message;
+
+static const struct nlattr *find_attribute(const char *at, const char *end,
+					   unsigned int type)
+{
+	while (at + NLA_HDRLEN <= end) {
+		const struct nlattr *attribute = (const void *)at;
+
+		assert_true(attribute->nla_len >= NLA_HDRLEN);
+		assert_true(at + attribute->nla_len <= end);
+		if ((attribute->nla_type & NLA_TYPE_MASK) == type)
+			return attribute;
+		at += NLA_ALIGN(attribute->nla_len);
+	}
+	fail_msg("no attribute %u", type);
+	return NULL;
+}
+
+static const char *payload(const struct nlattr *attribute)
+{
+	return (const char *)attribute + NLA_HDRLEN;
+}
+
+/* Send a command with one attribute; the answer is in @message. */
+static const char *ask(int sock, uint16_t family, uint8_t command,
+		       uint16_t type, const void *data, size_t len)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	struct nlattr *attribute = (void *)message.attributes;
+	ssize_t n;
+
+	memset(&message, 0, sizeof(message));
+	attribute->nla_type = type;
+	attribute->nla_len = NLA_HDRLEN + len;
+	memcpy(message.attributes + NLA_HDRLEN, data, len);
+	message.head.nlmsg_len =
+		NLMSG_LENGTH(GENL_HDRLEN) + NLA_ALIGN(attribute->nla_len);
+	message.head.nlmsg_type = family;
+	message.head.nlmsg_flags = NLM_F_REQUEST;
+	message.genl.cmd = command;
+	message.genl.version = 1;
+	assert_int_equal(sendto(sock, &message, message.head.nlmsg_len, 0,
+				(void *)&kernel, sizeof(kernel)),
+			 message.head.nlmsg_len);
+	n = recv(sock, &message, sizeof(message), 0);
+	assert_true(n > 0);
+	assert_true(NLMSG_OK(&message.head, n));
+	if (message.head.nlmsg_type == NLMSG_ERROR)
+		fail_msg(
+			"netlink: %s",
+			strerror(-((struct nlmsgerr *)NLMSG_DATA(&message.head))
+					  ->error));
+	return (const char *)&message + message.head.nlmsg_len;
+}
+
+/**
+ * delays_get - what delay accounting has seen of this task's COW faults
+ *
+ * Return: count and time since the task began.
+ */
+struct delays delays_get(void)
+{
+	static const char name[] = TASKSTATS_GENL_NAME;
+	static uint16_t family;
+	static int sock = -1;
+	struct sockaddr_nl own = { .nl_family = AF_NETLINK };
+	const uint32_t pid = gettid();
+	const struct nlattr *attribute;
+	struct taskstats stats;
+	const char *end;
+
+	if (sock < 0) {
+		sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
+			      NETLINK_GENERIC);
+		assert_true(sock >= 0);
+		assert_int_equal(bind(sock, (void *)&own, sizeof(own)), 0);
+		end = ask(sock, GENL_ID_CTRL, CTRL_CMD_GETFAMILY,
+			  CTRL_ATTR_FAMILY_NAME, name, sizeof(name));
+		attribute = find_attribute(message.attributes, end,
+					   CTRL_ATTR_FAMILY_ID);
+		memcpy(&family, payload(attribute), sizeof(family));
+	}
+	end = ask(sock, family, TASKSTATS_CMD_GET, TASKSTATS_CMD_ATTR_PID, &pid,
+		  sizeof(pid));
+	attribute = find_attribute(message.attributes, end,
+				   TASKSTATS_TYPE_AGGR_PID);
+	end = (const char *)attribute + attribute->nla_len;
+	attribute =
+		find_attribute(payload(attribute), end, TASKSTATS_TYPE_STATS);
+	memset(&stats, 0, sizeof(stats));
+	memcpy(&stats, payload(attribute), sizeof(stats));
+	assert_true(stats.version >= 13);
+	return (struct delays){ stats.wpcopy_count, stats.wpcopy_delay_total };
 }

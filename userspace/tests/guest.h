@@ -82,6 +82,16 @@ struct bench {
 	int err_fd;
 };
 
+/**
+ * struct delays - what the kernel's delay accounting says of COW faults
+ * @count: how many
+ * @ns: their time
+ */
+struct delays {
+	uint64_t count;
+	uint64_t ns;
+};
+
 enum cow_kind {
 	COW_4K,
 	COW_THP,
@@ -142,5 +152,7 @@ uint64_t anon_pages(void);
 void set_huge_pages(unsigned int count);
 
 void avoid_stale_breakpoints(void);
+void again_with_delays(char **argv);
+struct delays delays_get(void);
 
 #endif /* COWLAB_GUEST_H */

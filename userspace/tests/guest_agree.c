@@ -8,12 +8,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/genetlink.h>
-#include <linux/taskstats.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -177,93 +174,10 @@ static void test_agreement_threads(void **state)
 	expect_agreement(*state, 2);
 }
 
-/* Generic netlink, as far as taskstats needs it. */
-struct message {
-	struct nlmsghdr head;
-	struct genlmsghdr genl;
-	char attributes[2048];
-};
-
-static struct message message;
-
-static const struct nlattr *find_attribute(const char *at, const char *end,
-					   unsigned int type)
+static void expect_delays(const struct arm *arm, enum cow_kind kind)
 {
-	while (at + NLA_HDRLEN <= end) {
-		const struct nlattr *attribute = (const void *)at;
-
-		assert_true(attribute->nla_len >= NLA_HDRLEN);
-		assert_true(at + attribute->nla_len <= end);
-		if ((attribute->nla_type & NLA_TYPE_MASK) == type)
-			return attribute;
-		at += NLA_ALIGN(attribute->nla_len);
-	}
-	fail_msg("no attribute %u", type);
-	return NULL;
-}
-
-static const char *payload(const struct nlattr *attribute)
-{
-	return (const char *)attribute + NLA_HDRLEN;
-}
-
-/* Send a command with one attribute; the answer is in @message. */
-static const char *ask(int sock, uint16_t family, uint8_t command,
-		       uint16_t type, const void *data, size_t len)
-{
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct nlattr *attribute = (void *)message.attributes;
-	ssize_t n;
-
-	memset(&message, 0, sizeof(message));
-	attribute->nla_type = type;
-	attribute->nla_len = NLA_HDRLEN + len;
-	memcpy(message.attributes + NLA_HDRLEN, data, len);
-	message.head.nlmsg_len =
-		NLMSG_LENGTH(GENL_HDRLEN) + NLA_ALIGN(attribute->nla_len);
-	message.head.nlmsg_type = family;
-	message.head.nlmsg_flags = NLM_F_REQUEST;
-	message.genl.cmd = command;
-	message.genl.version = 1;
-	assert_int_equal(sendto(sock, &message, message.head.nlmsg_len, 0,
-				(void *)&kernel, sizeof(kernel)),
-			 message.head.nlmsg_len);
-	n = recv(sock, &message, sizeof(message), 0);
-	assert_true(n > 0);
-	assert_true(NLMSG_OK(&message.head, n));
-	if (message.head.nlmsg_type == NLMSG_ERROR)
-		fail_msg(
-			"netlink: %s",
-			strerror(-((struct nlmsgerr *)NLMSG_DATA(&message.head))
-					  ->error));
-	return (const char *)&message + message.head.nlmsg_len;
-}
-
-/* How many COW faults the kernel's delay accounting has seen in this task. */
-static uint64_t wpcopy_count(int sock, uint16_t family)
-{
-	const uint32_t pid = gettid();
-	const struct nlattr *attribute;
-	struct taskstats stats;
-	const char *end;
-
-	end = ask(sock, family, TASKSTATS_CMD_GET, TASKSTATS_CMD_ATTR_PID, &pid,
-		  sizeof(pid));
-	attribute = find_attribute(message.attributes, end,
-				   TASKSTATS_TYPE_AGGR_PID);
-	end = (const char *)attribute + attribute->nla_len;
-	attribute =
-		find_attribute(payload(attribute), end, TASKSTATS_TYPE_STATS);
-	memset(&stats, 0, sizeof(stats));
-	memcpy(&stats, payload(attribute), sizeof(stats));
-	assert_true(stats.version >= 13);
-	return stats.wpcopy_count;
-}
-
-static void expect_delays(int sock, uint16_t family, const struct arm *arm,
-			  enum cow_kind kind)
-{
-	uint64_t before, faults, delays;
+	struct delays before, after;
+	uint64_t faults;
 	struct cow cow;
 
 	set_arm(arm);
@@ -274,11 +188,11 @@ static void expect_delays(int sock, uint16_t family, const struct arm *arm,
 	knob_number("pid", getpid());
 	knob_set("timing", "1");
 	knob_set("reset", "1");
-	before = wpcopy_count(sock, family);
+	before = delays_get();
 	faults = cow_write(&cow, 0, 1);
-	delays = wpcopy_count(sock, family) - before;
+	after = delays_get();
 	assert_int_equal(faults, arm->faults);
-	assert_int_equal(delays, arm->faults);
+	assert_int_equal(after.count - before.count, arm->faults);
 	assert_int_equal(stage_get(arm->stage).count, arm->faults);
 	knob_set("timing", "0");
 	knob_set("precopy", "0");
@@ -288,29 +202,12 @@ static void expect_delays(int sock, uint16_t family, const struct arm *arm,
 
 static void test_delay_accounting(void **state)
 {
-	static const char name[] = TASKSTATS_GENL_NAME;
-	const struct nlattr *attribute;
-	struct sockaddr_nl own = { .nl_family = AF_NETLINK };
-	uint16_t family;
-	const char *end;
-	int sock;
-
 	(void)state;
-	sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
-	assert_true(sock >= 0);
-	assert_int_equal(bind(sock, (void *)&own, sizeof(own)), 0);
-	end = ask(sock, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME,
-		  name, sizeof(name));
-	attribute =
-		find_attribute(message.attributes, end, CTRL_ATTR_FAMILY_ID);
-	memcpy(&family, payload(attribute), sizeof(family));
-
-	expect_delays(sock, family, &arms[0], COW_4K);
-	expect_delays(sock, family, &arms[1], COW_4K);
-	expect_delays(sock, family, &arms[2], COW_4K);
-	expect_delays(sock, family, &arms[3], COW_THP);
-	expect_delays(sock, family, &arms[4], COW_HUGETLB);
-	close(sock);
+	expect_delays(&arms[0], COW_4K);
+	expect_delays(&arms[1], COW_4K);
+	expect_delays(&arms[2], COW_4K);
+	expect_delays(&arms[3], COW_THP);
+	expect_delays(&arms[4], COW_HUGETLB);
 }
 
 static const char *const workloads[] = {
@@ -411,21 +308,7 @@ int main(int argc, char **argv)
 		ARM_TEST(test_data, 11, "hugetlb_fixed64"),
 	};
 
-	/* A task has delay accounting if it was on when it was made. */
-	if (argc == 1) {
-		pid_t pid;
-		int status;
-
-		if (file_write("/proc/sys/kernel/task_delayacct", "1", 1))
-			return 1;
-		pid = fork();
-		if (!pid) {
-			execl("/proc/self/exe", argv[0], "again", NULL);
-			_exit(127);
-		}
-		if (pid < 0 || waitpid(pid, &status, 0) != pid)
-			return 1;
-		return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-	}
+	(void)argc;
+	again_with_delays(argv);
 	return cmocka_run_group_tests_name("guest_agree", tests, NULL, NULL);
 }
