@@ -172,5 +172,18 @@ suite() {
 	return $suite_status
 }
 
+# probed NAME OPTION...: what the writer pays while cowlat looks on
+probed() {
+	probed_name=$1
+	shift
+	cowlat -j "$@" >"$OUT/$probed_name.json" 2>"$OUT/$probed_name.err" &
+	until grep -q '^Timed' "$OUT/$probed_name.err"; do
+		kill -0 $! 2>/dev/null || return 1
+		sleep 0.1
+	done
+	cowbench --size 16M --csv >"$OUT/$probed_name.csv" || return 1
+	kill -INT $! && wait $!
+}
+
 # shellcheck source=qemu/experiments.sh
 . /etc/experiments.sh
