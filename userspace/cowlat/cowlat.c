@@ -30,6 +30,7 @@
 enum {
 	OPT_PROBE = 256,
 	OPT_MAX_ROWS,
+	OPT_STAGES,
 };
 
 /**
@@ -41,6 +42,7 @@ enum {
  * @timestamp: whether reports carry the time of day
  * @json: whether reports are for programs
  * @verbose: whether libbpf may speak
+ * @stages: take faults of our own apart instead
  */
 struct env {
 	struct want want;
@@ -50,6 +52,7 @@ struct env {
 	bool timestamp;
 	bool json;
 	bool verbose;
+	bool stages;
 };
 
 const char *argp_program_version = "cowlat 1.0";
@@ -74,6 +77,9 @@ static const struct argp_option options[] = {
 	  "A table of the address ranges that pay: heap, stack, file, or where",
 	  2 },
 	{ "json", 'j', NULL, 0, "One JSON object a report, times in nanoseconds",
+	  2 },
+	{ "stages", OPT_STAGES, NULL, 0,
+	  "Take COW faults of cowlat's own apart: where does the time go",
 	  2 },
 	{ "probe", OPT_PROBE, "METHOD[:FUNCTION]", 0,
 	  "See faults by tracepoint, fentry or kprobe, instead of the first that this kernel has",
@@ -100,6 +106,7 @@ static const char doc[] =
 	"                         # where in Redis' memory a snapshot costs\n"
 	"  cowlat -P -d 60        # who pays most\n"
 	"  cowlat -s copy         # the copy alone (patched kernel)\n"
+	"  cowlat --stages        # what a fault here is made up of\n"
 	"  cowlat -j -d 5 | jq .stages[0].p99\n"
 	"\n"
 	"Exit status: 0, or 1 after an error or when the process of -p has ended.\n";
@@ -230,6 +237,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_MAX_ROWS:
 		env->want.max_rows = number("--max-rows", arg, 1 << 20);
+		break;
+	case OPT_STAGES:
+		env->stages = true;
 		break;
 	case 'v':
 		env->verbose = true;
@@ -472,6 +482,10 @@ int main(int argc, char **argv)
 	libbpf_set_print(env.verbose ? loud : quiet);
 	process = watch_process(env.want.tgid);
 	probe_require_bpf();
+	if (env.stages) {
+		stages_run(env.json);
+		return 0;
+	}
 	signals = watch_signals();
 	probe_attach(&probe, &env.want);
 

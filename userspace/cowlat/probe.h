@@ -59,6 +59,7 @@ bool kernel_has_function(const char *name);
 void probe_attach(struct probe *probe, const struct want *want);
 void probe_detach(struct probe *probe);
 void probe_free(struct probe *probe);
+void stages_run(bool json);
 __u64 probe_missed(const struct probe *probe);
 
 #endif /* COWLAT_PROBE_H */

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The boundaries between the parts of a fault: at each, the time since the last
+ * goes to the part that ends. The clock is read again at the end, so that what
+ * a program does itself is in no part; what it takes to get in and out is in
+ * both neighbours, and stages.c takes it off.
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+
+#include "stages.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* One writer, on one CPU, which looks at it between its writes. */
+struct split split;
+
+static __always_inline void cross(enum part next)
+{
+	__u64 now = bpf_ktime_get_ns();
+	__u32 part = split.part;
+
+	if (bpf_get_current_pid_tgid() >> 32 != split.tgid ||
+	    part >= NR_PARTS)
+		return;
+	split.ns[part] += now - split.last;
+	split.sides[part]++;
+	split.sides[next]++;
+	split.events++;
+	split.part = next;
+	split.last = bpf_ktime_get_ns();
+}
+
+static __always_inline void leave(void)
+{
+	/* What is around an allocation before the copy, and after it. */
+	if (split.copied)
+		cross(PART_MAP);
+	else
+		cross(PART_WALK);
+}
+
+#define BEGIN(name, next)                        \
+	SEC("fentry")                            \
+	int begin_##name(unsigned long long *ctx) \
+	{                                        \
+		cross(next);                     \
+		return 0;                        \
+	}
+
+#define END(name)                                \
+	SEC("fexit")                             \
+	int end_##name(unsigned long long *ctx)  \
+	{                                        \
+		leave();                         \
+		return 0;                        \
+	}
+
+BEGIN(lookup, PART_LOOKUP)
+END(lookup)
+BEGIN(alloc, PART_ALLOC)
+END(alloc)
+BEGIN(charge, PART_ALLOC)
+END(charge)
+BEGIN(copy, PART_COPY)
+BEGIN(flush, PART_FLUSH)
+END(flush)
+
+SEC("fexit")
+int end_copy(unsigned long long *ctx)
+{
+	split.copied = 1;
+	cross(PART_MAP);
+	return 0;
+}
+
+SEC("fexit")
+int end_fault(unsigned long long *ctx)
+{
+	cross(PART_EXIT);
+	return 0;
+}

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * cowlat --stages: where the time of a COW fault goes on this kernel.
+ *
+ * A writer of our own writes to pages that another process holds too, twice:
+ * as the kernel is, and with a BPF program at each boundary between two parts
+ * of a fault. The first says what a fault takes, the second how it is made up.
+ * The second takes longer. What the programs do themselves is in no part; what
+ * it takes to come to one and back is: as much as the parts' sum is above the
+ * first run. Each side of a boundary gets an equal share of it taken off, so
+ * that the parts sum up to the fault that nobody looked at.
+ *
+ * Under icount, where a nanosecond is an instruction, it counts instructions.
+ */
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/types.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "probe.h"
+#include "show.h"
+#include "stages.h"
+#include "stages.skel.h"
+
+#define PAGE_BYTES 4096UL
+#define PAGES 4096UL
+#define STARS "****************************************"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static const char *const part_names[NR_PARTS] = {
+	[PART_ENTRY] = "entry",
+	[PART_LOOKUP] = "VMA lookup",
+	[PART_WALK] = "page-table walk, decision",
+	[PART_ALLOC] = "allocation and charge",
+	[PART_COPY] = "copy",
+	[PART_MAP] = "map, rmap, LRU",
+	[PART_FLUSH] = "TLB flush",
+	[PART_EXIT] = "exit",
+};
+
+/**
+ * struct boundary - a function that is a part of a fault
+ * @part: which
+ * @begin: program for its entry; NULL: none
+ * @end: program for its exit
+ * @names: the function, by the first of these names that the kernel has
+ */
+struct boundary {
+	enum part part;
+	const char *begin;
+	const char *end;
+	const char *names[4];
+};
+
+static const struct boundary boundaries[] = {
+	{ PART_LOOKUP,
+	  "begin_lookup",
+	  "end_lookup",
+	  { "lock_vma_under_rcu", "find_vma" } },
+	{ PART_ALLOC,
+	  "begin_alloc",
+	  "end_alloc",
+	  { "vma_alloc_folio_noprof", "vma_alloc_folio" } },
+	{ PART_ALLOC, "begin_charge", "end_charge", { "__mem_cgroup_charge" } },
+	{ PART_COPY, "begin_copy", "end_copy", { "copy_mc_to_kernel" } },
+	{ PART_FLUSH, "begin_flush", "end_flush", { "flush_tlb_mm_range" } },
+	{ PART_EXIT, NULL, "end_fault", { "handle_mm_fault" } },
+};
+
+#define NR_BOUNDARIES (sizeof(boundaries) / sizeof(boundaries[0]))
+
+/**
+ * struct sample - a write
+ * @ns: what it took
+ * @split: how it was made up, if it took a fault
+ */
+struct sample {
+	__u64 ns;
+	struct split split;
+};
+
+static struct sample *plain, *probed;
+static unsigned char *region;
+static pid_t holder;
+
+static __u64 now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+/* Memory that no fork makes copy-on-write. */
+static void *shared(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (p == MAP_FAILED)
+		fail("--stages: no memory: %s", strerror(errno));
+	return p;
+}
+
+/* Let every page be held by another process too. */
+static void share_region(void)
+{
+	int ready[2];
+	char byte;
+
+	region = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (region == MAP_FAILED)
+		fail("--stages: no memory: %s", strerror(errno));
+	/* Small pages, of which the copies may be large. */
+	madvise(region, PAGES * PAGE_BYTES, MADV_NOHUGEPAGE);
+	memset(region, 1, PAGES * PAGE_BYTES);
+	madvise(region, PAGES * PAGE_BYTES, MADV_HUGEPAGE);
+	if (pipe(ready))
+		fail("--stages: %s", strerror(errno));
+	holder = fork();
+	if (holder < 0)
+		fail("--stages: cannot fork: %s", strerror(errno));
+	if (!holder) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (read(ready[0], &byte, 1) != 1)
+		fail("--stages: the other process has died");
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void release_region(void)
+{
+	kill(holder, SIGKILL);
+	waitpid(holder, NULL, 0);
+	munmap(region, PAGES * PAGE_BYTES);
+}
+
+/* Write each page once. */
+static void write_pages(struct sample *samples, volatile struct split *split)
+{
+	struct split *copy;
+	__u64 start, end;
+	size_t i;
+
+	for (i = 0; i < PAGES; i++) {
+		memset((void *)split, 0, sizeof(*split));
+		split->tgid = getpid();
+		split->part = PART_ENTRY;
+		start = now();
+		split->last = start;
+		*(volatile unsigned char *)(region + i * PAGE_BYTES) = 2;
+		end = now();
+		split->ns[PART_EXIT] += end - split->last;
+		split->tgid = 0;
+		copy = &samples[i].split;
+		memcpy(copy, (void *)split, sizeof(*copy));
+		samples[i].ns = end - start;
+	}
+}
+
+/*
+ * One run. It is made twice, the first time to have met every page of code and
+ * data: what is measured takes no faults but its own.
+ */
+static void run(struct sample *samples, struct split *split)
+{
+	int round;
+
+	for (round = 0; round < 2; round++) {
+		share_region();
+		write_pages(samples, split);
+		release_region();
+	}
+}
+
+/* Which parts there are: those whose functions the kernel has. */
+static unsigned int attach(struct stages_bpf *skel, struct bpf_link **links)
+{
+	const char *functions[NR_BOUNDARIES] = { NULL };
+	struct bpf_program *prog;
+	unsigned int parts = 0;
+	size_t i, n;
+
+	bpf_object__for_each_program(prog, skel->obj)
+		bpf_program__set_autoload(prog, false);
+	for (i = 0; i < NR_BOUNDARIES; i++) {
+		const struct boundary *b = &boundaries[i];
+
+		for (n = 0; b->names[n] && !functions[i]; n++)
+			if (kernel_has_function(b->names[n]))
+				functions[i] = b->names[n];
+		if (!functions[i])
+			continue;
+		parts |= 1U << b->part;
+		for (n = 0; n < 2; n++) {
+			const char *name = n ? b->end : b->begin;
+
+			if (!name)
+				continue;
+			prog = bpf_object__find_program_by_name(skel->obj,
+								name);
+			bpf_program__set_autoload(prog, true);
+			bpf_program__set_attach_target(prog, 0, functions[i]);
+		}
+	}
+	if (!(parts & 1U << PART_EXIT))
+		fail("--stages: this kernel has no symbol handle_mm_fault");
+	if (stages_bpf__load(skel))
+		fail("--stages: cannot load: %s (-v says more)",
+		     strerror(errno));
+	n = 0;
+	bpf_object__for_each_program(prog, skel->obj) {
+		if (!bpf_program__autoload(prog))
+			continue;
+		links[n] = bpf_program__attach(prog);
+		if (!links[n++])
+			fail("--stages: cannot attach: %s (-v says more)",
+			     strerror(errno));
+	}
+	return parts;
+}
+
+static int by_ns(const void *a, const void *b)
+{
+	const struct sample *x = a, *y = b;
+
+	return x->ns < y->ns ? -1 : x->ns > y->ns;
+}
+
+/**
+ * struct result - a fault and its parts
+ * @faults: how many there were
+ * @pages: how many pages one served
+ * @total: what one takes that nobody looks at
+ * @ns: of it, in each part
+ * @probe: what one boundary has added to the parts beside it
+ * @parts: a bit for each part that the kernel lets tell
+ */
+struct result {
+	size_t faults;
+	double pages;
+	double total;
+	double ns[NR_PARTS];
+	double probe;
+	unsigned int parts;
+};
+
+/* The mean of the middle half: batches and interrupts stay out. */
+static void evaluate(struct result *result)
+{
+	double sum = 0, sides = 0;
+	size_t faults = 0, i, n = 0;
+	int part;
+
+	/* The same writes take a fault in both runs. */
+	for (i = 0; i < PAGES; i++) {
+		if (!probed[i].split.events)
+			continue;
+		plain[faults] = plain[i];
+		probed[faults++] = probed[i];
+	}
+	if (faults < 16)
+		fail("--stages: only %zu of %lu writes took a fault", faults,
+		     PAGES);
+	qsort(plain, faults, sizeof(*plain), by_ns);
+	qsort(probed, faults, sizeof(*probed), by_ns);
+	for (i = faults / 4; i < faults - faults / 4; i++, n++) {
+		result->total += plain[i].ns;
+		for (part = 0; part < NR_PARTS; part++) {
+			result->ns[part] += probed[i].split.ns[part];
+			sum += probed[i].split.ns[part];
+			sides += probed[i].split.sides[part];
+		}
+	}
+	/* What the parts have too much, for each side of a boundary. */
+	result->probe = sides ? (sum - result->total) / sides : 0;
+	for (i = faults / 4; i < faults - faults / 4; i++)
+		for (part = 0; part < NR_PARTS; part++)
+			result->ns[part] -=
+				probed[i].split.sides[part] * result->probe;
+	result->total /= n;
+	for (part = 0; part < NR_PARTS; part++)
+		result->ns[part] /= n;
+	result->probe *= 2;
+	result->faults = faults;
+	result->pages = (double)PAGES / faults;
+}
+
+static void show_result(const struct result *result, bool json)
+{
+	const char *comma = "";
+	double most = 1;
+	int part;
+
+	if (json)
+		printf("{\"faults\": %zu, \"pages\": %.2f, \"total\": %.1f, \"probe\": %.1f, \"parts\": [",
+		       result->faults, result->pages, result->total,
+		       result->probe);
+	else
+		printf("%zu faults, of %.2f pages each; one takes %.0f ns.\nA boundary's own %.0f ns are taken off.\n\n%-26s %9s %6s %9s\n",
+		       result->faults, result->pages, result->total,
+		       result->probe, "part", "ns", "%", "ns/page");
+	for (part = 0; part < NR_PARTS; part++)
+		if (result->ns[part] > most)
+			most = result->ns[part];
+	for (part = 0; part < NR_PARTS; part++) {
+		const double ns = result->ns[part];
+		int stars = ns > 0 ? ns * 24 / most : 0;
+
+		/* What cannot be told is in the part before it. */
+		if (part != PART_ENTRY && part != PART_WALK &&
+		    part != PART_MAP && !(result->parts & 1U << part))
+			continue;
+		if (json)
+			printf("%s{\"part\": \"%s\", \"ns\": %.1f}", comma,
+			       part_names[part], ns);
+		else
+			printf("%-26s %9.0f %5.1f%% %9.1f %.*s\n",
+			       part_names[part], ns, 100 * ns / result->total,
+			       ns / result->pages, stars, STARS);
+		comma = ", ";
+	}
+	puts(json ? "]}" : "");
+}
+
+/**
+ * stages_run - take a COW fault apart, and show it
+ * @json: for a program to read
+ *
+ * Leaves with an error where this kernel does not let it.
+ */
+void stages_run(bool json)
+{
+	struct bpf_link *links[2 * NR_BOUNDARIES] = { NULL };
+	struct split *nowhere = shared(PAGE_BYTES);
+	struct result result = { 0 };
+	struct stages_bpf *skel;
+	cpu_set_t cpu;
+	size_t i;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(sched_getcpu(), &cpu);
+	sched_setaffinity(0, sizeof(cpu), &cpu);
+	plain = shared(PAGES * sizeof(*plain));
+	probed = shared(PAGES * sizeof(*probed));
+	skel = stages_bpf__open();
+	if (!skel)
+		fail("--stages: %s", strerror(errno));
+	run(plain, nowhere);
+	result.parts = attach(skel, links);
+	run(probed, &skel->bss->split);
+	for (i = 0; i < 2 * NR_BOUNDARIES; i++)
+		bpf_link__destroy(links[i]);
+	stages_bpf__destroy(skel);
+	evaluate(&result);
+	show_result(&result, json);
+}
