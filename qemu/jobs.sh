@@ -185,5 +185,18 @@ probed() {
 	kill -INT $! && wait $!
 }
 
+# crosscheck: a COW fault as all see it who time it, and what it is made up of
+crosscheck() {
+	CMOCKA_MESSAGE_OUTPUT=TAP /tests/guest_crosscheck >"$OUT/crosscheck.tap" || {
+		grep '^not ok' "$OUT/crosscheck.tap" >&2
+		return 1
+	}
+	for crosscheck_arm in baseline fixed; do
+		set_arm $crosscheck_arm >/dev/null &&
+			cowlat --stages -j >"$OUT/stages-$crosscheck_arm.json" || return 1
+		unset_arm
+	done
+}
+
 # shellcheck source=qemu/experiments.sh
 . /etc/experiments.sh

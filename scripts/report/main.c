@@ -4,6 +4,7 @@
 #include <argp.h>
 #include <errno.h>
 
+#include "crosscheck.h"
 #include "gate.h"
 #include "render.h"
 
@@ -131,6 +132,7 @@ typedef void (*render_fn)(const struct report *rep, FILE *out);
 static void render_csv(const struct report *rep, FILE *out)
 {
 	summary_write_csv(rep->sum, out);
+	crosscheck_rows(rep->run->dir, out);
 }
 
 static void render_md(const struct report *rep, FILE *out)
@@ -214,6 +216,11 @@ static int report(const struct run *run, const struct args *args)
 	    write_part(&rep, "report.md", render_md) ||
 	    write_part(&rep, "report.html", render_html))
 		ret = 1;
+	if (crosscheck_page(run->dir)) {
+		tell_owned(xasprintf("cannot write %s/crosscheck.html: %s",
+				     run->dir, strerror(errno)));
+		ret = 1;
+	}
 	if (!args->quiet)
 		print_tables(&rep);
 	if (fflush(stdout) || ferror(stdout)) {
