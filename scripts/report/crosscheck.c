@@ -226,7 +226,8 @@ static void put_number(FILE *out, uint64_t val)
 		fputs("<td>", out);
 }
 
-static void put_check(FILE *out, const struct check *check)
+/* @costs: whether they are more than the host's noise */
+static void put_check(FILE *out, const struct check *check, bool costs)
 {
 	const struct seen *s = check->seen;
 	int64_t between = s[OBS_DELAYACCT].avg - s[OBS_BPF].avg;
@@ -234,8 +235,8 @@ static void put_check(FILE *out, const struct check *check)
 
 	fprintf(out,
 		"<h3>%s</h3>\n<table><tr><th>observer<th>faults<th>avg<th>min"
-		"<th>p50<th>p99<th>max<th>adds to a fault\n",
-		check->arm);
+		"<th>p50<th>p99<th>max%s\n",
+		check->arm, costs ? "<th>adds to a fault" : "");
 	for (int i = 0; i < OBS_COUNT; i++) {
 		fprintf(out, "<tr><td>%s", observer_titles[i]);
 		put_number(out, s[i].count);
@@ -249,7 +250,9 @@ static void put_check(FILE *out, const struct check *check)
 		} else {
 			fputs("<td><td><td><td>", out);
 		}
-		fprintf(out, "<td>%+" PRId64 "\n", s[i].cost);
+		if (costs)
+			fprintf(out, "<td>%+" PRId64, s[i].cost);
+		putc('\n', out);
 	}
 	fputs("</table>\n<p>", out);
 	if (check_counts_agree(check))
@@ -434,7 +437,7 @@ static void put_page(FILE *out, const char *dir)
 	      "all at once: the module's histogram, its lines in the log, cowlat, the kernel's own delay "
 	      "accounting (taskstats), and the writer, with a look at the clock before and after each write. "
 	      "What each adds to a fault is from a run with it alone, against one with nobody "
-	      "(medians; averages where not every write takes a fault). Under icount a nanosecond is an instruction. "
+	      "(medians; averages where not every write takes a fault), under icount, where a nanosecond is an instruction. "
 	      "<code>make run</code> makes this page; the test is <code>userspace/tests/guest_crosscheck.c</code>.\n",
 	      out);
 	for (size_t c = 0; c < ARRAY_SIZE(clocks); c++) {
@@ -444,7 +447,8 @@ static void put_page(FILE *out, const char *dir)
 			continue;
 		fprintf(out, "<h2>%s</h2>\n", clocks[c]);
 		for (size_t i = 0; i < checks.check.n; i++)
-			put_check(out, &checks.check.v[i]);
+			put_check(out, &checks.check.v[i],
+				  !strcmp(clocks[c], "icount"));
 		checks_free(&checks);
 	}
 	put_stages(out, dir);

@@ -229,6 +229,10 @@ static void observe(const struct arm *arm, unsigned int observers,
 		set_huge_pages(2 * HUGE_PAGES);
 	cow_share(&cow, BYTES, arm->kind);
 	if (arm->policy) {
+		/* Only the copies may be large. */
+		file_set(THP "hugepages-64kB/enabled", "madvise");
+		file_set(THP "hugepages-2048kB/enabled", "never");
+		assert_int_equal(madvise(cow.base, BYTES, MADV_HUGEPAGE), 0);
 		knob_set("policy", arm->policy);
 		knob_set("precopy", "1");
 	}
@@ -382,6 +386,8 @@ static int restore(void **state)
 	knobs_default();
 	set_huge_pages(0);
 	file_set(THP "enabled", "madvise");
+	file_set(THP "hugepages-64kB/enabled", "never");
+	file_set(THP "hugepages-2048kB/enabled", "inherit");
 	return 0;
 }
 
