@@ -141,9 +141,9 @@ static void parse_helper(const char *arg, struct env *env)
 		die("--helper: '%s' is not accepted, BATCH,DISTANCE in pages is",
 		    arg);
 	snprintf(batch, sizeof(batch), "%.*s", (int)(comma - arg), arg);
-	env->helper_batch = number("--helper", batch, 1, MAX_PAGES);
+	env->helper_batch = number_arg("--helper", batch, 1, MAX_PAGES);
 	env->helper_distance =
-		number("--helper", comma + 1, env->helper_batch, MAX_PAGES);
+		number_arg("--helper", comma + 1, env->helper_batch, MAX_PAGES);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)

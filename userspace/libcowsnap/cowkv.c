@@ -117,18 +117,6 @@ struct args {
 	bool corrupt;
 };
 
-static uint64_t number(const char *option, const char *arg, uint64_t min,
-		       uint64_t max)
-{
-	uint64_t value;
-
-	if (!parse_u64(arg, &value) || value < min || value > max)
-		die("%s: '%s' is not accepted, a number from %" PRIu64
-		    " to %" PRIu64 " is",
-		    option, arg, min, max);
-	return value;
-}
-
 static uint64_t size(const char *option, const char *arg)
 {
 	uint64_t bytes;
@@ -168,10 +156,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		args->seq = either("--pattern", arg, "rand", "seq");
 		break;
 	case 'W':
-		args->writes = number("--writes", arg, 1, 1ULL << 40);
+		args->writes = number_arg("--writes", arg, 1, 1ULL << 40);
 		break;
 	case 'P':
-		args->pace_ns = number("--pace", arg, 0, 1000000000);
+		args->pace_ns = number_arg("--pace", arg, 0, 1000000000);
 		break;
 	case 'b':
 		args->budget.bytes = size("--budget", arg);
@@ -183,10 +171,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		args->budget.flags = COWSNAP_EVERYTHING;
 		break;
 	case 'n':
-		args->rounds = number("--rounds", arg, 1, 1000000);
+		args->rounds = number_arg("--rounds", arg, 1, 1000000);
 		break;
 	case 'S':
-		args->seed = number("--seed", arg, 0, UINT64_MAX);
+		args->seed = number_arg("--seed", arg, 0, UINT64_MAX);
 		break;
 	case 'o':
 		args->output = arg;
