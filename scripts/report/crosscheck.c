@@ -15,9 +15,9 @@
 static const char *const clocks[] = { "icount", "wall" };
 
 static const char *const observer_names[OBS_COUNT] = {
-	[OBS_DEBUGFS] = "debugfs",     [OBS_DMESG] = "dmesg",
-	[OBS_BPF] = "bpf",	       [OBS_DELAYACCT] = "delayacct",
-	[OBS_USER] = "user",	       [OBS_NOBODY] = "nobody",
+	[OBS_DEBUGFS] = "debugfs", [OBS_DMESG] = "dmesg",
+	[OBS_BPF] = "bpf",	   [OBS_DELAYACCT] = "delayacct",
+	[OBS_USER] = "user",	   [OBS_NOBODY] = "nobody",
 };
 
 static const char *const observer_titles[OBS_COUNT] = {
@@ -86,9 +86,11 @@ static bool parse_row(struct checks *checks, const char *line, size_t len)
 		check = &checks->check.v[checks->check.n - 1];
 	}
 	seen = &check->seen[obs];
-	*seen = (struct seen){ val[0], val[1], val[2], val[3],
-			       val[4], val[5], val[6], val[7],
-			       minus ? -(int64_t)cost : (int64_t)cost };
+	*seen = (struct seen){
+		val[0], val[1], val[2],
+		val[3], val[4], val[5],
+		val[6], val[7], minus ? -(int64_t)cost : (int64_t)cost
+	};
 	return true;
 }
 
@@ -308,7 +310,8 @@ static bool read_stages(const char *dir, const char *clock, const char *arm,
 	st->pages = number_of(root, "pages");
 	st->total = number_of(root, "total");
 	st->probe = number_of(root, "probe");
-	cJSON_ArrayForEach(part, cJSON_GetObjectItem(root, "parts")) {
+	cJSON_ArrayForEach(part, cJSON_GetObjectItem(root, "parts"))
+	{
 		const cJSON *text =
 			cJSON_GetObjectItemCaseSensitive(part, "part");
 
@@ -345,7 +348,8 @@ static void put_picture(FILE *out, const struct stages *stages, size_t n)
 			    stages[k].total / stages[k].pages > most)
 				most = stages[k].total / stages[k].pages;
 		x = 0;
-		fprintf(out, "<text x=\"0\" y=\"%zu\">%s: %.0f %s a page</text>\n",
+		fprintf(out,
+			"<text x=\"0\" y=\"%zu\">%s: %.0f %s a page</text>\n",
 			i * 54 + 16, stages[i].title,
 			stages[i].total / stages[i].pages, stages[i].unit);
 		for (size_t p = 0; p < stages[i].n; p++) {

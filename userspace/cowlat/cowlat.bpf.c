@@ -165,8 +165,8 @@ static long found_vma(struct task_struct *task, struct vm_area_struct *vma,
 	return 0;
 }
 
-static __always_inline void add_to_row(void *map, const struct fault_range *range,
-				       __u64 ns)
+static __always_inline void
+add_to_row(void *map, const struct fault_range *range, __u64 ns)
 {
 	struct cowlat_row *row = bpf_map_lookup_elem(map, &range->key);
 	struct task_struct *task;
@@ -225,13 +225,13 @@ static __always_inline void sample(enum cowlat_stage stage, __u64 address,
 }
 
 /* The patched kernel's tracepoints: the time is in them. */
-#define TRACEPOINT(event, stage)                                        \
-	SEC("raw_tp/" #event)                                           \
-	int tp_##event(struct bpf_raw_tracepoint_args *ctx)             \
-	{                                                               \
-		if (wanted())                                           \
+#define TRACEPOINT(event, stage)                                         \
+	SEC("raw_tp/" #event)                                            \
+	int tp_##event(struct bpf_raw_tracepoint_args *ctx)              \
+	{                                                                \
+		if (wanted())                                            \
 			sample(stage, ctx->args[0], NULL, ctx->args[2]); \
-		return 0;                                               \
+		return 0;                                                \
 	}
 
 TRACEPOINT(cow_fault, STAGE_FAULT)

@@ -65,8 +65,8 @@ static const struct argp_option options[] = {
 	  "Report each time this has passed, each report by itself", 1 },
 	{ "timestamp", 'T', NULL, 0, "Show the time of day with each report",
 	  1 },
-	{ "milliseconds", 'm', NULL, 0, "Times in milliseconds, not nanoseconds",
-	  2 },
+	{ "milliseconds", 'm', NULL, 0,
+	  "Times in milliseconds, not nanoseconds", 2 },
 	{ "microseconds", 'u', NULL, 0, "Times in microseconds", 2 },
 	{ "stage", 's', "STAGE", 0,
 	  "What is timed: fault (default, with hugetlb_copy), copy, hugetlb_copy, pmd_split, a comma list of these, or all; other than fault only on a patched kernel",
@@ -76,11 +76,10 @@ static const struct argp_option options[] = {
 	{ "addresses", 'a', NULL, 0,
 	  "A table of the address ranges that pay: heap, stack, file, or where",
 	  2 },
-	{ "json", 'j', NULL, 0, "One JSON object a report, times in nanoseconds",
-	  2 },
+	{ "json", 'j', NULL, 0,
+	  "One JSON object a report, times in nanoseconds", 2 },
 	{ "stages", OPT_STAGES, NULL, 0,
-	  "Take COW faults of cowlat's own apart: where does the time go",
-	  2 },
+	  "Take COW faults of cowlat's own apart: where does the time go", 2 },
 	{ "probe", OPT_PROBE, "METHOD[:FUNCTION]", 0,
 	  "See faults by tracepoint, fentry or kprobe, instead of the first that this kernel has",
 	  3 },
@@ -445,7 +444,8 @@ static void announce(const struct probe *probe)
 	const char *at = probe->meaning;
 	size_t width = 0;
 
-	fprintf(stderr, "Tracing COW faults by %s... Hit Ctrl-C to end.\nTimed:",
+	fprintf(stderr,
+		"Tracing COW faults by %s... Hit Ctrl-C to end.\nTimed:",
 		probe->way);
 	width = strlen("Timed:");
 	while (*at) {

@@ -68,11 +68,11 @@ struct way {
 #define DO_WP_PAGE                                                  \
 	"do_wp_page() where it copies: the service, and before it " \
 	"the decision not to reuse the page"
-#define HANDLE_MM_FAULT                                                      \
-	"handle_mm_fault() where it puts a copy in a page's place: the "     \
-	"service, and before it the page-table walk and the decision not "   \
+#define HANDLE_MM_FAULT                                                    \
+	"handle_mm_fault() where it puts a copy in a page's place: the "   \
+	"service, and before it the page-table walk and the decision not " \
 	"to reuse the page, and two probes' own cost; hugetlb is not seen"
-#define DELAY                                                              \
+#define DELAY                                                                \
 	"the kernel's delay accounting of write-protect copies; only tasks " \
 	"made since kernel.task_delayacct=1 are seen"
 
@@ -411,8 +411,8 @@ void probe_attach(struct probe *probe, const struct want *want)
 			continue;
 		there = true;
 		if (way->method != TRACEPOINT &&
-		    want->stages & ~(1U << STAGE_FAULT |
-				     1U << STAGE_HUGETLB_COPY)) {
+		    want->stages &
+			    ~(1U << STAGE_FAULT | 1U << STAGE_HUGETLB_COPY)) {
 			only_fault = true;
 			continue;
 		}

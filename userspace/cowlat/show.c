@@ -117,8 +117,8 @@ static void show_log2(const struct cowlat_hist *hist, const struct unit *unit)
 	unsigned int i, first = COWLAT_MAX_BITS, last = 0;
 
 	for (i = 0; i < COWLAT_HIST_SLOTS; i++)
-		octaves[octave_of(slot_start(i, COWLAT_HIST_BITS) /
-				  unit->ns)] += hist->slots[i];
+		octaves[octave_of(slot_start(i, COWLAT_HIST_BITS) / unit->ns)] +=
+			hist->slots[i];
 	for (i = 0; i <= COWLAT_MAX_BITS; i++) {
 		if (!octaves[i])
 			continue;
@@ -203,12 +203,11 @@ static void show_range(const struct counted *c, const struct unit *unit)
 			 (unsigned long long)c->row.end);
 	else
 		snprintf(where, sizeof(where), "%s", range_name(c));
-	width = printf("%-7u %-10.10s %8llu %10.3f %6llu %8llu ", c->key.tgid,
-		       c->row.comm, (unsigned long long)c->row.count,
-		       c->row.sum / 1e6,
-		       (unsigned long long)(c->row.sum / c->row.count /
-					    unit->ns),
-		       (unsigned long long)(c->row.max / unit->ns));
+	width = printf(
+		"%-7u %-10.10s %8llu %10.3f %6llu %8llu ", c->key.tgid,
+		c->row.comm, (unsigned long long)c->row.count, c->row.sum / 1e6,
+		(unsigned long long)(c->row.sum / c->row.count / unit->ns),
+		(unsigned long long)(c->row.max / unit->ns));
 	printf("%.*s\n", width < COLUMNS ? COLUMNS - width : 0, where);
 }
 
@@ -271,7 +270,8 @@ void show_text(struct report *report, const struct unit *unit, bool timestamp)
 	if (report->rows_of != ROWS_NONE && seen)
 		show_rows(report, unit);
 	if (report->missed)
-		printf("%llu events lost\n", (unsigned long long)report->missed);
+		printf("%llu events lost\n",
+		       (unsigned long long)report->missed);
 }
 
 static void json_string(const char *key, const char *text)
@@ -375,9 +375,9 @@ void show_json(struct report *report)
 	if (report->rows_of != ROWS_NONE) {
 		qsort(report->rows, report->nr_rows, sizeof(*report->rows),
 		      by_sum);
-		printf(", \"%s\": [",
-		       report->rows_of == ROWS_PROCESS ? "processes" :
-							 "ranges");
+		printf(", \"%s\": [", report->rows_of == ROWS_PROCESS ?
+					      "processes" :
+					      "ranges");
 		for (row = 0; row < report->nr_rows; row++) {
 			printf("%s", row ? ", " : "");
 			json_row(report, &report->rows[row]);

@@ -21,8 +21,7 @@ static __always_inline void cross(enum part next)
 	__u64 now = bpf_ktime_get_ns();
 	__u32 part = split.part;
 
-	if (bpf_get_current_pid_tgid() >> 32 != split.tgid ||
-	    part >= NR_PARTS)
+	if (bpf_get_current_pid_tgid() >> 32 != split.tgid || part >= NR_PARTS)
 		return;
 	split.ns[part] += now - split.last;
 	split.sides[part]++;
@@ -41,20 +40,20 @@ static __always_inline void leave(void)
 		cross(PART_WALK);
 }
 
-#define BEGIN(name, next)                        \
-	SEC("fentry")                            \
+#define BEGIN(name, next)                         \
+	SEC("fentry")                             \
 	int begin_##name(unsigned long long *ctx) \
-	{                                        \
-		cross(next);                     \
-		return 0;                        \
+	{                                         \
+		cross(next);                      \
+		return 0;                         \
 	}
 
-#define END(name)                                \
-	SEC("fexit")                             \
-	int end_##name(unsigned long long *ctx)  \
-	{                                        \
-		leave();                         \
-		return 0;                        \
+#define END(name)                               \
+	SEC("fexit")                            \
+	int end_##name(unsigned long long *ctx) \
+	{                                       \
+		leave();                        \
+		return 0;                       \
 	}
 
 BEGIN(lookup, PART_LOOKUP)

@@ -469,8 +469,8 @@ static void test_lost(void **state)
 	other = fork();
 	if (!other) {
 		for (i = 0; i < PAGES; i++)
-			*(volatile unsigned char *)(cow.base +
-						    i * PAGE_BYTES) = 3;
+			*(volatile unsigned char *)(cow.base + i * PAGE_BYTES) =
+				3;
 		_exit(0);
 	}
 	waitpid(other, NULL, 0);
@@ -506,8 +506,9 @@ static void expect_narrow(const char *text)
 /* For people: stars, a line of numbers, 80 columns. */
 static void test_text(void **state)
 {
-	static const char *const options[] = { "", "-u", "-m", "-P", "-a",
-					       "-T" };
+	static const char *const options[] = {
+		"", "-u", "-m", "-P", "-a", "-T"
+	};
 	char count[32];
 	struct cow cow;
 	size_t i;
@@ -849,8 +850,8 @@ static void test_nothing_left(void **state)
 	kill(load, SIGKILL);
 	waitpid(load, NULL, 0);
 	/* cowbench's child dies with it. */
-	print_message("# %u cycles: kernel memory %" PRIu64 " KiB, then %" PRIu64
-		      " KiB\n",
+	print_message("# %u cycles: kernel memory %" PRIu64
+		      " KiB, then %" PRIu64 " KiB\n",
 		      cycles, settled.kb, after.kb);
 	for (i = 0; i < ARRAY_SIZE(after.objects); i++)
 		assert_int_equal(after.objects[i], before.objects[i]);
@@ -861,9 +862,10 @@ static void test_nothing_left(void **state)
 
 #define TEST(function) \
 	cmocka_unit_test_setup_teardown(function, restore, restore)
-#define PROBE_TEST(probe)                                                   \
-	{                                                                   \
-		"test_exact_" probe, test_exact, restore, restore, (void *)probe \
+#define PROBE_TEST(probe)                                          \
+	{                                                          \
+		"test_exact_" probe, test_exact, restore, restore, \
+			(void *)probe                              \
 	}
 
 int main(int argc, char **argv)

@@ -265,8 +265,8 @@ static void observe(const struct arm *arm, unsigned int observers,
 	seen->user.avg = clocks / faults;
 
 	seen->debugfs = stage_get(arm->stage);
-	seen->dmesg = stage_of_samples(
-		kmsg_cow(kmsg, samples, ARRAY_SIZE(samples)));
+	seen->dmesg =
+		stage_of_samples(kmsg_cow(kmsg, samples, ARRAY_SIZE(samples)));
 	close(kmsg);
 	seen->delays.count = after.count - before.count;
 	seen->delays.ns = after.ns - before.ns;
@@ -326,7 +326,8 @@ static void test_crosscheck(void **state)
 		observe(arm, alone[i], &one);
 		cost[i] = (int64_t)one.user.p50 - (int64_t)none.user.p50;
 		if (arm->faults != PAGES)
-			cost[i] = (int64_t)one.user.avg - (int64_t)none.user.avg;
+			cost[i] =
+				(int64_t)one.user.avg - (int64_t)none.user.avg;
 		probes += cost[i];
 	}
 	observe(arm, ALL, &all);
@@ -391,10 +392,10 @@ static int restore(void **state)
 	return 0;
 }
 
-#define ARM_TEST(index, name)                                            \
-	{                                                                \
+#define ARM_TEST(index, name)                                               \
+	{                                                                   \
 		"test_crosscheck_" name, test_crosscheck, restore, restore, \
-			(void *)&arms[index]                             \
+			(void *)&arms[index]                                \
 	}
 
 int main(int argc, char **argv)

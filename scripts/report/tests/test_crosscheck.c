@@ -9,15 +9,16 @@
 
 #define HEAD \
 	"arm,source,count,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,cost_ns\n"
-#define INNER(source, count, avg, cost) \
-	"baseline," source "," count "," avg ",3026,3039,3039,11903,11903,66304," cost "\n"
-#define GOOD                                                         \
-	HEAD INNER("debugfs", "4096", "3340", "295")                 \
-	INNER("dmesg", "4096", "3340", "3580")                       \
-	INNER("bpf", "4096", "3340", "262")                          \
-	"baseline,delayacct,4096,7082,0,0,0,0,0,0,128\n"             \
-	"baseline,user,4096,8265,8018,8018,8023,16884,16891,71329,-4112\n" \
-	"baseline,nobody,4096,4153,3939,3939,3944,12775,12781,15527,0\n"
+#define INNER(source, count, avg, cost)      \
+	"baseline," source "," count "," avg \
+	",3026,3039,3039,11903,11903,66304," cost "\n"
+#define GOOD                                                                                    \
+	HEAD INNER("debugfs", "4096", "3340", "295") INNER("dmesg", "4096",                     \
+							   "3340", "3580")                      \
+		INNER("bpf", "4096", "3340",                                                    \
+		      "262") "baseline,delayacct,4096,7082,0,0,0,0,0,0,128\n"                   \
+			     "baseline,user,4096,8265,8018,8018,8023,16884,16891,71329,-4112\n" \
+			     "baseline,nobody,4096,4153,3939,3939,3944,12775,12781,15527,0\n"
 
 static enum parse_status parse(struct checks *checks, const char *s)
 {
