@@ -59,16 +59,18 @@ void experiments_list(struct experiments *x, const struct run *run)
 /**
  * experiments_any - does a run hold experiments?
  * @run: the run
+ * @clock: of which boot; CLK_NR: of any
  *
  * Return: true if it does.
  */
-bool experiments_any(const struct run *run)
+bool experiments_any(const struct run *run, enum cow_clock clock)
 {
 	struct experiments x;
-	bool any;
+	bool any = false;
 
 	experiments_list(&x, run);
-	any = x.key.n;
+	for (size_t i = 0; i < x.key.n; i++)
+		any |= clock == CLK_NR || x.key.v[i].clock == clock;
 	experiments_free(&x);
 	return any;
 }

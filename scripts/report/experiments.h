@@ -41,7 +41,7 @@ double experiment_value(const struct experiments *x, enum cow_clock clock,
 bool experiment_has(const struct experiments *x, enum cow_clock clock,
 		    const char *arm, const char *name);
 
-bool experiments_any(const struct run *run);
+bool experiments_any(const struct run *run, enum cow_clock clock);
 void experiments_summary(struct summary *sum, const struct run *run);
 int experiments_plots(struct plots *p, const struct run *run, char **why);
 
