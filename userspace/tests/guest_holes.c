@@ -11,18 +11,13 @@
  * Each runs under every policy for a bounded time. The mappings have
  * anonymous pages around the attacked one, so that windows open there.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/arms.h"
 
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,40 +34,6 @@
 #define PMD (2UL << 20)
 #define PAGES 16
 #define SECONDS 1
-#define COWLAB "/sys/kernel/debug/cowlab/"
-#define THP "/sys/kernel/mm/transparent_hugepage/"
-
-struct arm {
-	const char *name;
-	const char *policy;
-	unsigned int window;
-};
-
-static const struct arm arms[] = {
-	{ "off", NULL, 1 },	    { "next", "next", 2 },
-	{ "fixed4", "fixed", 4 },   { "fixed16", "fixed", 16 },
-	{ "fixed64", "fixed", 64 }, { "adaptive", "adaptive", 32 },
-};
-
-static const struct arm *arm;
-static pid_t runner;
-
-static void write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		fail_msg("%s: cannot write '%s': %m", path, text);
-	close(fd);
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
 
 /*
  * The attack: one thread writes by force to where the process may only read,
@@ -192,25 +153,6 @@ static int open_file(struct file *file)
 	return fd;
 }
 
-static pid_t start_holder(void)
-{
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			pause();
-	}
-	return pid;
-}
-
-static void end_holder(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
 static void test_dirty_cow(void **state)
 {
 	static struct file file;
@@ -271,7 +213,7 @@ static void test_huge_dirty_cow(void **state)
 		print_message("# skipped: no huge zero page\n");
 		skip();
 	}
-	write_text(THP "use_zero_page", "1");
+	file_set(THP "use_zero_page", "1");
 	mem = map_huge(PROT_READ);
 	witness = map_huge(PROT_READ);
 	(void)*(volatile unsigned char *)mem;
@@ -379,70 +321,16 @@ static void test_vmsplice(void **state)
 	munmap(mem, PAGES * PAGE);
 }
 
-static int set_up(void **state)
-{
-	arm = *state;
-	write_text(COWLAB "precopy", "0");
-	write_text(COWLAB "reset", "1");
-	if (arm->policy) {
-		char window[8];
-
-		snprintf(window, sizeof(window), "%u", arm->window);
-		write_text(COWLAB "policy", arm->policy);
-		write_text(COWLAB "window", window);
-		write_text(COWLAB "precopy", "1");
-	}
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	if (getpid() != runner)
-		_exit(96);
-	write_text(COWLAB "precopy", "0");
-	return 0;
-}
-
-#define TEST(name)                 \
-	{                          \
-#name, test_##name \
-	}
-
-static const struct {
-	const char *name;
-	CMUnitTestFunction function;
-} tests[] = {
-	TEST(dirty_cow),
-	TEST(huge_dirty_cow),
-	TEST(shmem_dirty_cow),
-	TEST(vmsplice),
+static const struct arm_test tests[] = {
+	ARM_TEST(dirty_cow),
+	ARM_TEST(huge_dirty_cow),
+	ARM_TEST(shmem_dirty_cow),
+	ARM_TEST(vmsplice),
 };
-
-#define NR_TESTS (sizeof(tests) / sizeof(*tests))
-#define NR_ARMS (sizeof(arms) / sizeof(*arms))
 
 /* An argument chooses tests: 'dirty_cow*', '*[off]'. */
 int main(int argc, char **argv)
 {
-	static struct CMUnitTest list[NR_TESTS * NR_ARMS];
-	size_t t, a, n = 0;
-
-	runner = getpid();
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	for (t = 0; t < NR_TESTS; t++) {
-		for (a = 0; a < NR_ARMS; a++) {
-			char *name;
-
-			if (asprintf(&name, "%s[%s]", tests[t].name,
-				     arms[a].name) < 0)
-				return 1;
-			list[n++] = (struct CMUnitTest){ name,
-							 tests[t].function,
-							 set_up, tear_down,
-							 (void *)&arms[a] };
-		}
-	}
-	return _cmocka_run_group_tests("guest_holes", list, n, NULL, NULL);
+	(void)argc;
+	return arms_run("guest_holes", tests, ARRAY_SIZE(tests), NULL, argv[1]);
 }

@@ -8,11 +8,7 @@
  * a page in the parent, and compare which pages changed their frame with what
  * the policy may have served.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/arms.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +17,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +38,6 @@
 #define PAGES 128
 #define PAGES_MAX 4096
 
-#define COWLAB "/sys/kernel/debug/cowlab/"
-#define THP "/sys/kernel/mm/transparent_hugepage/"
 #define CGROUP "/sys/fs/cgroup/guest_precopy"
 
 /* /proc/PID/pagemap and /proc/kpageflags */
@@ -71,30 +64,6 @@ struct pin_longterm_test {
 #define PIN_LONGTERM_TEST_READ _IOW('g', 9, uint64_t)
 #define PIN_WRITE 1
 
-/*
- * @loose: what a window serves cannot be said beforehand, only what it must
- * not; @large: memory comes, and is copied, in large folios.
- */
-struct arm {
-	const char *name;
-	const char *policy;
-	unsigned int window;
-	bool loose;
-	bool large;
-};
-
-static const struct arm arms[] = {
-	{ "off", NULL, 1, false, false },
-	{ "next", "next", 2, false, false },
-	{ "fixed4", "fixed", 4, false, false },
-	{ "fixed16", "fixed", 16, false, false },
-	{ "fixed64", "fixed", 64, false, false },
-	{ "large", "fixed", 64, true, true },
-	{ "adaptive", "adaptive", 64, true, false },
-};
-
-static const struct arm *arm;
-
 /* What each page must hold, and which ones no window may serve. */
 static struct region {
 	unsigned char *mem;
@@ -105,27 +74,17 @@ static struct region {
 
 static uint64_t before[PAGES_MAX];
 
-static pid_t runner;
 static pid_t child = -1;
 static int child_pipe = -1;
 
 /* Files of one value */
-
-static void write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		fail_msg("%s: cannot write '%s': %m", path, text);
-	close(fd);
-}
 
 static void write_number(const char *path, long value)
 {
 	char text[32];
 
 	snprintf(text, sizeof(text), "%ld", value);
-	write_text(path, text);
+	file_set(path, text);
 }
 
 /* The number behind @key in a file of `key value` lines; NULL: its first. */
@@ -154,44 +113,6 @@ static long read_key(const char *path, const char *key)
 static long stat_of(const char *key)
 {
 	return read_key(COWLAB "stats", key);
-}
-
-/* The sizes of the copies; the largest that windows use is 128 KiB. */
-static void set_large(bool on)
-{
-	size_t kb;
-
-	for (kb = 16; kb <= 128; kb *= 2) {
-		char path[80];
-
-		snprintf(path, sizeof(path), THP "hugepages-%zukB/enabled", kb);
-		write_text(path, on ? "always" : "never");
-	}
-	if (!access(COWLAB "large_folio", F_OK))
-		write_number(COWLAB "large_folio", on);
-}
-
-static bool skip_unless(const char *path)
-{
-	if (!access(path, F_OK))
-		return false;
-	print_message("# skipped: no %s\n", path);
-	return true;
-}
-
-/* Put what the kernel batches per CPU where it can be seen. */
-static void drain(void)
-{
-	write_text("/proc/sys/vm/drop_caches", "1");
-	write_text("/proc/sys/vm/stat_refresh", "1");
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
 /* Frames */
@@ -823,8 +744,8 @@ static bool have_swap(void)
 		return false;
 	}
 	if (run("grep -q zram0 /proc/swaps")) {
-		write_text("/sys/block/zram0/reset", "1");
-		write_text("/sys/block/zram0/disksize", "256M");
+		file_set("/sys/block/zram0/reset", "1");
+		file_set("/sys/block/zram0/disksize", "256M");
 		assert_int_equal(run("mkswap /dev/zram0 >/dev/null 2>&1"), 0);
 		assert_int_equal(swapon("/dev/zram0", 0), 0);
 	}
@@ -940,13 +861,13 @@ static void test_ksm(void **state)
 		leave(i, i + 1);
 	}
 	assert_int_equal(madvise(region.mem, PAGES * PAGE, MADV_MERGEABLE), 0);
-	write_text("/sys/kernel/mm/ksm/sleep_millisecs", "1");
-	write_text("/sys/kernel/mm/ksm/pages_to_scan", "1000");
+	file_set("/sys/kernel/mm/ksm/sleep_millisecs", "1");
+	file_set("/sys/kernel/mm/ksm/pages_to_scan", "1000");
 	do {
-		write_text("/sys/kernel/mm/ksm/run", "1");
+		file_set("/sys/kernel/mm/ksm/run", "1");
 		usleep(10000);
 		/* ksmd may undo what it has begun: count while it rests. */
-		write_text("/sys/kernel/mm/ksm/run", "0");
+		file_set("/sys/kernel/mm/ksm/run", "0");
 		merged = 0;
 		for (i = 33; i < 48; i += 2)
 			merged += merged_with(i, 33);
@@ -966,11 +887,11 @@ static void test_ksm(void **state)
 		assert_int_equal(page_at(i)[100], i == 39 ? 0x77 : 0x5a);
 	check_region();
 	end_child();
-	write_text("/sys/kernel/mm/ksm/run", "2");
+	file_set("/sys/kernel/mm/ksm/run", "2");
 	for (i = 33; i < 48; i += 2)
 		assert_int_equal(page_at(i)[100], i == 39 ? 0x77 : 0x5a);
 	check_region();
-	write_text("/sys/kernel/mm/ksm/run", "0");
+	file_set("/sys/kernel/mm/ksm/run", "0");
 }
 
 static void test_lazyfree(void **state)
@@ -1051,7 +972,7 @@ static void test_soft_dirty(void **state)
 	start_child(child_checks);
 	/* Served along before the tracking begins, or not. */
 	write_page(100, 2);
-	write_text("/proc/self/clear_refs", "4");
+	file_set("/proc/self/clear_refs", "4");
 	write_page(34, 2);
 	write_page(101, 2);
 	check_soft_dirty(written, 2);
@@ -1509,7 +1430,7 @@ static void enter_cgroup(void)
 	mkdir(CGROUP, 0755);
 	write_number(CGROUP "/cgroup.procs", getpid());
 	if (!access(CGROUP "/memory.swap.max", F_OK))
-		write_text(CGROUP "/memory.swap.max", "0");
+		file_set(CGROUP "/memory.swap.max", "0");
 }
 
 /*
@@ -1631,7 +1552,7 @@ static void scarce_writer(size_t pages, size_t spare_kb)
 	pid_t holder;
 	size_t i;
 
-	write_text("/proc/self/oom_score_adj", "1000");
+	file_set("/proc/self/oom_score_adj", "1000");
 	region.mem = map_aligned(pages * PAGE);
 	for (i = 0; i < pages; i++)
 		*(volatile uint64_t *)page_at(i) = i + 1;
@@ -1651,8 +1572,8 @@ static void scarce_writer(size_t pages, size_t spare_kb)
 			high += value;
 	}
 	fclose(file);
-	write_text("/proc/sys/vm/drop_caches", "3");
-	write_text("/proc/sys/vm/compact_memory", "1");
+	file_set("/proc/sys/vm/drop_caches", "3");
+	file_set("/proc/sys/vm/compact_memory", "1");
 	free_kb = read_key("/proc/meminfo", "MemFree");
 	huge = (free_kb - high * 4 - (long)spare_kb) / 2048;
 	write_number("/proc/sys/vm/nr_hugepages", huge > 0 ? huge : 0);
@@ -1684,7 +1605,7 @@ static void test_memory_scarce(void **state)
 		scarce_writer(65536, 24 << 10);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	child = -1;
-	write_text("/proc/sys/vm/nr_hugepages", "0");
+	file_set("/proc/sys/vm/nr_hugepages", "0");
 	if (status)
 		fail_msg("%s: the writer ended with %#x", arm->name, status);
 	assert_int_equal(read_key("/proc/vmstat", "oom_kill"), kills);
@@ -1734,34 +1655,6 @@ static void round_of_windows(void)
 	region.mem = NULL;
 }
 
-/*
- * The pages that are free, or known to be somewhere: in the CPUs' lists, and
- * in slabs, where KASAN keeps what has been freed.
- */
-static long free_pages(void)
-{
-	static const char *const formats[] = {
-		" pages free %ld",	    " count: %ld",
-		" nr_slab_reclaimable %ld", " nr_slab_unreclaimable %ld",
-		" nr_page_table_pages %ld",
-	};
-	long pages = 0, value;
-	char line[128];
-	FILE *file;
-	size_t i;
-
-	drain();
-	file = fopen("/proc/zoneinfo", "re");
-	while (file && fgets(line, sizeof(line), file))
-		for (i = 0; i < sizeof(formats) / sizeof(*formats); i++)
-			if (sscanf(line, formats[i], &value) == 1)
-				pages += value;
-	if (file)
-		fclose(file);
-	assert_true(pages > 0);
-	return pages;
-}
-
 /* A few rounds cry wolf: the per-CPU lists of free pages grow first. */
 static void test_free_memory(void **state)
 {
@@ -1794,12 +1687,12 @@ static int child_with_failures(void)
 {
 	size_t i;
 
-	write_text("/proc/self/make-it-fail", "1");
+	file_set("/proc/self/make-it-fail", "1");
 	alarm(30);
 	for (i = 0; i < region.pages; i++)
 		write_page(i * 7 % region.pages, 5);
 	alarm(0);
-	write_text("/proc/self/make-it-fail", "0");
+	file_set("/proc/self/make-it-fail", "0");
 	return wrong_page() >= 0;
 }
 
@@ -1811,12 +1704,12 @@ static void test_fail_page_alloc(void **state)
 	(void)state;
 	if (skip_unless(FAIL "probability"))
 		skip();
-	write_text(FAIL "ignore-gfp-wait", "Y");
-	write_text(FAIL "ignore-gfp-highmem", "N");
-	write_text(FAIL "task-filter", "Y");
-	write_text(FAIL "min-order", "0");
-	write_text(FAIL "times", "-1");
-	write_text(FAIL "verbose", "0");
+	file_set(FAIL "ignore-gfp-wait", "Y");
+	file_set(FAIL "ignore-gfp-highmem", "N");
+	file_set(FAIL "task-filter", "Y");
+	file_set(FAIL "min-order", "0");
+	file_set(FAIL "times", "-1");
+	file_set(FAIL "verbose", "0");
 	for (i = 0; i < sizeof(probabilities) / sizeof(*probabilities); i++) {
 		long skipped = stat_of("skip_memory");
 
@@ -1824,7 +1717,7 @@ static void test_fail_page_alloc(void **state)
 		write_number(FAIL "probability", probabilities[i]);
 		start_child(child_with_failures);
 		end_child();
-		write_text(FAIL "probability", "0");
+		file_set(FAIL "probability", "0");
 		check_region();
 		if (arm->policy && !arm->loose)
 			assert_true(stat_of("skip_memory") > skipped);
@@ -1882,119 +1775,68 @@ static void test_poison(void **state)
 			 corrupted);
 }
 
-/* The frame */
-
-static int set_up(void **state)
+static void clean_up(void)
 {
-	arm = *state;
-	set_large(arm->large);
-	write_text(COWLAB "precopy", "0");
-	write_text(COWLAB "reset", "1");
-	if (arm->policy) {
-		write_text(COWLAB "policy", arm->policy);
-		write_number(COWLAB "window", arm->window);
-		write_text(COWLAB "precopy", "1");
-	}
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	/* A child whose own check failed has no business here. */
-	if (getpid() != runner)
-		_exit(96);
 	kill_child();
-	set_large(false);
 	if (pin_fd >= 0)
 		close(pin_fd);
 	pin_fd = -1;
 	if (region.mem)
 		munmap(region.mem, region.pages * PAGE);
 	region.mem = NULL;
-	write_text(COWLAB "precopy", "0");
-	return 0;
 }
 
-#define TEST(name)                 \
-	{                          \
-#name, test_##name \
-	}
-
-static const struct {
-	const char *name;
-	CMUnitTestFunction function;
-} tests[] = {
-	TEST(isolation),
-	TEST(isolation_from_child),
-	TEST(stream),
-	TEST(reuse),
-	TEST(readonly_neighbours),
-	TEST(forced_write),
-	TEST(page_table_end),
-	TEST(dontfork),
-	TEST(hole),
-	TEST(zero_page),
-	TEST(private_file),
-	TEST(swapped_neighbours),
-	TEST(neighbours_swap_out),
-	TEST(swap_full),
-	TEST(ksm),
-	TEST(lazyfree),
-	TEST(huge),
-	TEST(soft_dirty),
-	TEST(uffd_wp),
-	TEST(uffd_wp_late),
-	TEST(uffd_missing),
-	TEST(vmsplice_in_child),
-	TEST(vmsplice_in_parent),
-	TEST(write_pin),
-	TEST(read_pin),
-	TEST(write_pin_after_fork),
-	TEST(read_pin_after_fork),
-	TEST(mlock),
-	TEST(mlock_onfault),
-	TEST(stale_hint),
-	TEST(rss),
-	TEST(free_memory),
-	TEST(fail_page_alloc),
-	TEST(poison),
-	TEST(memcg_uncharge),
-	TEST(memcg_limit),
-	TEST(memcg_limit_many_vmas),
-	TEST(memory_scarce),
+static const struct arm_test tests[] = {
+	ARM_TEST(isolation),
+	ARM_TEST(isolation_from_child),
+	ARM_TEST(stream),
+	ARM_TEST(reuse),
+	ARM_TEST(readonly_neighbours),
+	ARM_TEST(forced_write),
+	ARM_TEST(page_table_end),
+	ARM_TEST(dontfork),
+	ARM_TEST(hole),
+	ARM_TEST(zero_page),
+	ARM_TEST(private_file),
+	ARM_TEST(swapped_neighbours),
+	ARM_TEST(neighbours_swap_out),
+	ARM_TEST(swap_full),
+	ARM_TEST(ksm),
+	ARM_TEST(lazyfree),
+	ARM_TEST(huge),
+	ARM_TEST(soft_dirty),
+	ARM_TEST(uffd_wp),
+	ARM_TEST(uffd_wp_late),
+	ARM_TEST(uffd_missing),
+	ARM_TEST(vmsplice_in_child),
+	ARM_TEST(vmsplice_in_parent),
+	ARM_TEST(write_pin),
+	ARM_TEST(read_pin),
+	ARM_TEST(write_pin_after_fork),
+	ARM_TEST(read_pin_after_fork),
+	ARM_TEST(mlock),
+	ARM_TEST(mlock_onfault),
+	ARM_TEST(stale_hint),
+	ARM_TEST(rss),
+	ARM_TEST(free_memory),
+	ARM_TEST(fail_page_alloc),
+	ARM_TEST(poison),
+	ARM_TEST(memcg_uncharge),
+	ARM_TEST(memcg_limit),
+	ARM_TEST(memcg_limit_many_vmas),
+	ARM_TEST(memory_scarce),
 };
-
-#define NR_TESTS (sizeof(tests) / sizeof(*tests))
-#define NR_ARMS (sizeof(arms) / sizeof(*arms))
 
 /* An argument chooses tests: 'ksm*', '*[off]'. */
 int main(int argc, char **argv)
 {
-	static struct CMUnitTest list[NR_TESTS * NR_ARMS];
 	cpu_set_t cpus;
-	size_t t, a, n = 0;
 
-	runner = getpid();
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
+	(void)argc;
 	/* A page in another CPU's LRU batch looks referenced. */
 	CPU_ZERO(&cpus);
 	CPU_SET(0, &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);
-
-	for (t = 0; t < NR_TESTS; t++) {
-		for (a = 0; a < NR_ARMS; a++) {
-			char *name;
-
-			if (asprintf(&name, "%s[%s]", tests[t].name,
-				     arms[a].name) < 0)
-				return 1;
-			list[n++] = (struct CMUnitTest){ name,
-							 tests[t].function,
-							 set_up, tear_down,
-							 (void *)&arms[a] };
-		}
-	}
-	return _cmocka_run_group_tests("guest_precopy", list, n, NULL, NULL);
+	return arms_run("guest_precopy", tests, ARRAY_SIZE(tests), clean_up,
+			argv[1]);
 }

@@ -5,18 +5,13 @@
  * see it, though its TLB knows the page's old frame. Each test runs for a
  * bounded time, with precopy off too.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/arms.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,40 +25,8 @@
 #define PMD (2UL << 20)
 #define PAGES 256
 #define WRITERS 3
-#define COWLAB "/sys/kernel/debug/cowlab/"
 
-struct arm {
-	const char *name;
-	const char *policy;
-	unsigned int window;
-};
-
-static const struct arm arms[] = {
-	{ "off", NULL, 1 },	    { "next", "next", 2 },
-	{ "fixed4", "fixed", 4 },   { "fixed16", "fixed", 16 },
-	{ "fixed64", "fixed", 64 }, { "adaptive", "adaptive", 32 },
-};
-
-static const struct arm *arm;
-static pid_t runner;
 static unsigned char *mem;
-
-static void write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		fail_msg("%s: cannot write '%s': %m", path, text);
-	close(fd);
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
 
 static void bind_to(long cpu)
 {
@@ -88,34 +51,6 @@ static void map_region(void)
 static volatile uint64_t *word(size_t page, size_t index)
 {
 	return (volatile uint64_t *)(mem + page * PAGE) + index;
-}
-
-/* xorshift64 */
-static uint64_t next_random(uint64_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
-}
-
-/* A process that holds the region until it is killed. */
-static pid_t start_holder(void)
-{
-	pid_t pid = fork();
-
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			pause();
-	}
-	return pid;
-}
-
-static void end_holder(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
 }
 
 /*
@@ -209,34 +144,6 @@ static void test_visibility(void **state)
 	if (watch.stale)
 		fail_msg("%s: %zu of %zu reads saw what a page held before",
 			 arm->name, watch.stale, rounds);
-}
-
-/*
- * The pages that are free, or known to be somewhere: in the CPUs' lists, and
- * in slabs, where KASAN keeps what has been freed.
- */
-static long free_pages(void)
-{
-	static const char *const formats[] = {
-		" pages free %ld",	    " count: %ld",
-		" nr_slab_reclaimable %ld", " nr_slab_unreclaimable %ld",
-		" nr_page_table_pages %ld",
-	};
-	long pages = 0, value;
-	char line[128];
-	FILE *file;
-	size_t i;
-
-	write_text("/proc/sys/vm/drop_caches", "1");
-	file = fopen("/proc/zoneinfo", "re");
-	while (file && fgets(line, sizeof(line), file))
-		for (i = 0; i < sizeof(formats) / sizeof(*formats); i++)
-			if (sscanf(line, formats[i], &value) == 1)
-				pages += value;
-	if (file)
-		fclose(file);
-	assert_true(pages > 0);
-	return pages;
 }
 
 /*
@@ -540,69 +447,15 @@ static void test_generations(void **state)
 	munmap(mem, PAGES * PAGE);
 }
 
-static int set_up(void **state)
-{
-	arm = *state;
-	write_text(COWLAB "precopy", "0");
-	write_text(COWLAB "reset", "1");
-	if (arm->policy) {
-		char window[8];
-
-		snprintf(window, sizeof(window), "%u", arm->window);
-		write_text(COWLAB "policy", arm->policy);
-		write_text(COWLAB "window", window);
-		write_text(COWLAB "precopy", "1");
-	}
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	if (getpid() != runner)
-		_exit(96);
-	write_text(COWLAB "precopy", "0");
-	return 0;
-}
-
-#define TEST(name)                 \
-	{                          \
-#name, test_##name \
-	}
-
-static const struct {
-	const char *name;
-	CMUnitTestFunction function;
-} tests[] = {
-	TEST(visibility),
-	TEST(lost_writes),
-	TEST(generations),
+static const struct arm_test tests[] = {
+	ARM_TEST(visibility),
+	ARM_TEST(lost_writes),
+	ARM_TEST(generations),
 };
-
-#define NR_TESTS (sizeof(tests) / sizeof(*tests))
-#define NR_ARMS (sizeof(arms) / sizeof(*arms))
 
 /* An argument chooses tests: 'visibility*', '*[off]'. */
 int main(int argc, char **argv)
 {
-	static struct CMUnitTest list[NR_TESTS * NR_ARMS];
-	size_t t, a, n = 0;
-
-	runner = getpid();
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	for (t = 0; t < NR_TESTS; t++) {
-		for (a = 0; a < NR_ARMS; a++) {
-			char *name;
-
-			if (asprintf(&name, "%s[%s]", tests[t].name,
-				     arms[a].name) < 0)
-				return 1;
-			list[n++] = (struct CMUnitTest){ name,
-							 tests[t].function,
-							 set_up, tear_down,
-							 (void *)&arms[a] };
-		}
-	}
-	return _cmocka_run_group_tests("guest_races", list, n, NULL, NULL);
+	(void)argc;
+	return arms_run("guest_races", tests, ARRAY_SIZE(tests), NULL, argv[1]);
 }
