@@ -35,6 +35,12 @@ test: deps
 check: deps programs
 	@scripts/check
 
+# The parsers of what a guest sends, TIME seconds each; needs clang.
+TIME ?= 60
+fuzz: deps
+	@$(MAKE) -s -C scripts/report O=$(host) TIME=$(TIME) fuzz
+	@$(MAKE) -s -C qemu/runner O=$(host) TIME=$(TIME) fuzz
+
 # The same by the name that its users look for.
 bench: run
 
@@ -95,5 +101,5 @@ clean:
 help:
 	@cat scripts/help.txt
 
-.PHONY: run test check bench rebase-reference overhead shell report deps kernel module userspace programs guest clean help
+.PHONY: run test check fuzz bench rebase-reference overhead shell report deps kernel module userspace programs guest clean help
 .DEFAULT_GOAL := help

@@ -144,6 +144,9 @@ static int finish_stage(const struct stage_list *list, uint64_t sum,
 	lat = &list->stage.v[list->stage.n - 1].lat;
 	if (lat->count == NONE)
 		return fail(err, PARSE_TRUNCATED, line, "a stage has no count");
+	if (!lat->count && sum)
+		return fail(err, PARSE_MALFORMED, line,
+			    "the buckets hold more than the count says");
 	if (!lat->count)
 		return PARSE_OK;
 	if (isnan(lat->avg) || lat->min == NONE || lat->p50 == NONE ||
@@ -164,6 +167,15 @@ static int finish_stage(const struct stage_list *list, uint64_t sum,
 		return fail(err, PARSE_MALFORMED, line,
 			    "percentiles are out of order");
 	return PARSE_OK;
+}
+
+/* One without samples too, which stage_find() passes over */
+static bool has_stage(const struct stage_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->stage.n; i++)
+		if (!strcmp(list->stage.v[i].name, name))
+			return true;
+	return false;
 }
 
 /**
@@ -208,7 +220,7 @@ int parse_latency_hist(const char *buf, size_t len, struct stage_list *out,
 			if (out->stage.n == STAGES_MAX)
 				return fail(err, PARSE_MALFORMED, l.no,
 					    "too many stages");
-			if (stage_find(out, new.name))
+			if (has_stage(out, new.name))
 				return fail(err, PARSE_MALFORMED, l.no,
 					    "a stage comes twice");
 			latency_init(&new.lat);
@@ -305,7 +317,8 @@ int parse_touch_hist(const char *buf, size_t len, struct touch_hist *out,
 		n = split(&l, w, wl, ARRAY_SIZE(w));
 		if (!n || w[0][0] == '#')
 			continue;
-		if (n == 1 && l.open)
+		/* a number that no newline ends may lack digits */
+		if (l.open)
 			return fail(err, PARSE_TRUNCATED, l.no,
 				    "the last line is cut off");
 		if (n != 2 || !parse_u64(w[0], wl[0], &b.lower) ||

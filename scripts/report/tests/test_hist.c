@@ -72,6 +72,13 @@ static void test_hist_bad(void **state)
 		PARSE_MALFORMED);
 	assert_int_equal(hist_status(GOOD "\nstage: fault\n" FIGURES),
 			 PARSE_MALFORMED);
+	/* No samples, and yet a histogram; twice a stage without samples */
+	assert_int_equal(hist_status("stage: fault\ncount 0\n" HEAD
+				     "4 -> 7 : 1 |*|\n"),
+			 PARSE_MALFORMED);
+	assert_int_equal(hist_status("stage: fault\ncount 0\n"
+				     "stage: fault\ncount 0\n"),
+			 PARSE_MALFORMED);
 	assert_int_equal(hist_status("count 3\n"), PARSE_MALFORMED);
 	assert_int_equal(hist_status("stage: fault\ncount 3\ncount 3\n"),
 			 PARSE_MALFORMED);
@@ -159,7 +166,7 @@ static void test_touch(void **state)
 	struct touch_hist h;
 
 	(void)state;
-	assert_int_equal(touch("# lower_ns count\n32 5\r\n33 0\n 4096 16379",
+	assert_int_equal(touch("# lower_ns count\n32 5\r\n33 0\n 4096 16379\n",
 			       &h),
 			 PARSE_OK);
 	assert_int_equal(h.total, 16384);
@@ -168,6 +175,8 @@ static void test_touch(void **state)
 	touch_hist_free(&h);
 	assert_int_equal(touch_status(""), PARSE_EMPTY);
 	assert_int_equal(touch_status("32 5\n33"), PARSE_TRUNCATED);
+	/* Perhaps 10 once */
+	assert_int_equal(touch_status("32 5\n33 1"), PARSE_TRUNCATED);
 	assert_int_equal(touch_status("32 5\n33\n"), PARSE_MALFORMED);
 	/* two, one behind the other */
 	assert_int_equal(touch("32 5\n33 1\n32 4\n", &h), PARSE_OK);
