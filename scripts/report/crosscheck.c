@@ -189,6 +189,35 @@ static bool read_checks(const char *dir, const char *clock,
 }
 
 /**
+ * crosscheck_sentence - how the cross-check went, and where it is
+ * @dir: the run's folder
+ *
+ * Return: the sentence, to be freed; NULL where the run has none.
+ */
+char *crosscheck_sentence(const char *dir)
+{
+	size_t arms = 0, counts = 0, times = 0;
+
+	for (size_t c = 0; c < ARRAY_SIZE(clocks); c++) {
+		struct checks checks;
+
+		if (!read_checks(dir, clocks[c], &checks))
+			continue;
+		for (size_t i = 0; i < checks.check.n; i++) {
+			arms++;
+			counts += check_counts_agree(&checks.check.v[i]);
+			times += check_times_agree(&checks.check.v[i]);
+		}
+		checks_free(&checks);
+	}
+	if (!arms)
+		return NULL;
+	return xasprintf(
+		"Histogram, log, cowlat, delay accounting and the writer, asked all at once in %zu arms: the counts agree in %zu, the times in %zu. crosscheck.html has them side by side, and where a fault's time goes.",
+		arms, counts, times);
+}
+
+/**
  * crosscheck_rows - the rows of summary.csv whose source is bpf
  * @dir: the run's folder
  * @out: summary.csv, behind the other rows

@@ -64,6 +64,7 @@ void checks_free(struct checks *checks);
 bool check_counts_agree(const struct check *check);
 bool check_times_agree(const struct check *check);
 
+char *crosscheck_sentence(const char *dir);
 void crosscheck_rows(const char *dir, FILE *out);
 int crosscheck_page(const char *dir);
 

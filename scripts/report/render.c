@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "findings.h"
+#include "crosscheck.h"
 #include "render.h"
 
 /*
@@ -452,6 +453,10 @@ void section_quality(const struct report *rep, struct doc *doc)
 	}
 	if (!told && run->cell.n)
 		doc_item(doc, "All cells agree.");
+	s = crosscheck_sentence(run->dir);
+	if (s)
+		doc_item(doc, "%s", s);
+	free(s);
 	doc_heading(doc, 2, "Log and remarks");
 	s = log_sentence(run);
 	doc_item(doc, "%s", s);

@@ -108,6 +108,7 @@ static void put(const char *dir, const char *name, const char *text)
 static void test_page(void **state)
 {
 	char dir[] = "/tmp/crosscheck-XXXXXX", path[256], *buf = NULL;
+	char *sentence;
 	size_t len = 0;
 	FILE *f;
 
@@ -115,6 +116,7 @@ static void test_page(void **state)
 	assert_non_null(mkdtemp(dir));
 	/* Without a cross-check there is neither page nor row. */
 	assert_int_equal(crosscheck_page(dir), 0);
+	assert_null(crosscheck_sentence(dir));
 	snprintf(path, sizeof(path), "%s/crosscheck.html", dir);
 	assert_int_equal(access(path, F_OK), -1);
 
@@ -150,6 +152,10 @@ static void test_page(void **state)
 	    GOOD INNER("bpf", "4095", "3341", "262"));
 	assert_int_equal(crosscheck_page(dir), 0);
 	assert_int_equal(read_file(path, 1 << 20, &buf, &len), FILE_OK);
+	sentence = crosscheck_sentence(dir);
+	assert_non_null(strstr(sentence, "in 1 arms"));
+	assert_non_null(strstr(sentence, "agree in 0, the times in 0."));
+	free(sentence);
 	assert_non_null(strstr(buf, "The counts differ."));
 	assert_non_null(strstr(buf, "The times contradict each other."));
 	free(buf);
