@@ -140,7 +140,7 @@ cell() {
 }
 
 # kv_cell ARM ROUND: workload kv, a store that is saved while it is written, in
-# the columns of cowbench. Arm snapshot takes its snapshots with libcowsnap,
+# the columns of cowbench, with begin_ns, end_ns and helper_pages behind them. Arm snapshot takes its snapshots with libcowsnap,
 # snapshot-all lets its helper break every page as well, all others fork.
 kv_cell() {
 	cell_dir=$OUT/$1.kv.$2

@@ -43,7 +43,7 @@
  *           have moved away; the helper takes most of these in advance.
  *   memory  a page for each page written or broken by the helper, and page
  *           tables for the region: 2 MiB a GiB. The view costs nothing.
- *   end     a piece at a time, with at most some 32 copies in it. mremap()
+ *   end     a piece at a time, with at most 128 copies in it. mremap()
  *           takes the pages away, so that nobody can change them; userfaultfd
  *           lets who comes for them wait; the copies among them are brought to
  *           the memfd; mremap() puts the view's page tables, which are still
