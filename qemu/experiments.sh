@@ -125,8 +125,9 @@ experiment_scaling() {
 	done
 	available=$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)
 	for mib in 16 64 256 1024 4096; do
-		# Both processes come to hold all of it.
-		[ $((mib * 1024 * 21 / 10)) -gt "$available" ] ||
+		# Both processes come to hold all of it, and precopy is off where
+		# there is not room for all of it again.
+		[ $((mib * 1024 * 32 / 10)) -gt "$available" ] ||
 			[ "${COW_quick:-0}$mib" -gt 1064 ] ||
 			scale 1 shared ${mib}M || return 1
 	done

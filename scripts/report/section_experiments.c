@@ -509,7 +509,7 @@ static struct table *table_sizes(const struct experiments *x,
 	}
 	table_note(
 		t,
-		"One writer. The cost of a page must not depend on the region's size; a size that the guest's memory (MEM) has no room for, twice over, is empty. %s",
+		"One writer. The cost of a page must not depend on the region's size; a size that the guest's memory (MEM) has no room for, three times over, is empty: below, precopy keeps its margin. %s",
 		unit_note(clock));
 	return t;
 }
@@ -531,7 +531,7 @@ void section_scaling(const struct report *rep, struct doc *doc)
 		doc_table(doc, table_sizes(&x, clocks[c]));
 	}
 	if (any)
-		doc_command(doc, "make run WORKLOADS=scaling MEM=10G");
+		doc_command(doc, "make run WORKLOADS=scaling MEM=14G");
 	experiments_free(&x);
 }
 
