@@ -93,10 +93,10 @@ void claim_copying(const struct summary *sum, struct claim *claim)
 			no++;
 	}
 	if (yes + no)
-		fputs(". The copy's share is larger here than on hardware with ERMS, so what is left of the claim is less there.",
+		fputs("; the copy's share is larger here than on hardware with ERMS: there still less is left of the claim",
 		      f);
 	else
-		fputs("baseline was not measured on seq with the histogram on.",
+		fputs("baseline was not measured on seq with the histogram on",
 		      f);
 	claim->holds = vote(yes, no);
 	claim->evidence = finish(f, &text);
@@ -156,10 +156,10 @@ void claim_huge_pages(const struct summary *sum, struct claim *claim)
 	}
 	if (yes + no)
 		fprintf(f,
-			". A hugetlb fault copies 2 MiB, which a writer of all of it wants and a sparse one pays for; a transparent huge page is split, and then 4 KiB are copied. The paper's factor of %.2f fits neither.",
+			"; a hugetlb fault copies 2 MiB, which a writer of all of it wants and a sparse one pays for, a transparent huge page is split, and then 4 KiB are copied: the paper's factor of %.2f fits neither",
 			(double)PAPER_HUGE / PAPER_BASELINE);
 	else
-		fputs("neither hugetlb nor thp was measured on seq beside baseline.",
+		fputs("neither hugetlb nor thp was measured on seq beside baseline",
 		      f);
 	claim->holds = vote(yes, no);
 	claim->evidence = finish(f, &text);
@@ -215,16 +215,16 @@ void claim_precopy(const struct summary *sum, struct claim *claim)
 			", the longest %" PRIu64 " against %" PRIu64,
 			r->lat.p999, base->lat.p999, r->lat.max, base->lat.max);
 		if (best && !isnan(best->ratio))
-			fprintf(f, "; with adaptive it is %+.1f%% a page",
+			fprintf(f, ", with adaptive %+.1f%% a page",
 				100 * (best->ratio - 1));
 		yes += wins + loses;
 		no += !wins + !loses;
 	}
 	if (!(yes + no))
-		fputs("next was not measured on seq beside baseline.", f);
+		fputs("next was not measured on seq beside baseline", f);
 	else
 		fprintf(f,
-			". The paper's %+.1f%% is of the average fault; a fault that serves two pages is longer, and its gain is in the fault that does not come.",
+			"; the paper's %+.1f%% is of the average fault: one that serves two pages is longer, and its gain is the fault that does not come",
 			-100 * paper);
 	claim->holds = vote(yes, no);
 	claim->evidence = finish(f, &text);
@@ -274,10 +274,10 @@ void claim_system_call(const struct summary *sum, struct claim *claim)
 			yes++;
 	}
 	if (yes + no)
-		fputs(". Every byte that either process could see was compared afterwards.",
+		fputs("; every byte that either process could see was compared afterwards",
 		      f);
 	else
-		fputs("manual_cow was not measured on seq.", f);
+		fputs("manual_cow was not measured on seq", f);
 	claim->holds = vote(yes, no);
 	claim->evidence = finish(f, &text);
 }

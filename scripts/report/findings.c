@@ -14,7 +14,7 @@ static const enum cow_clock clock_order[] = { CLK_ICOUNT, CLK_WALL };
 
 static const char *unit(enum cow_clock clock)
 {
-	return clock == CLK_ICOUNT ? "instructions" : "ns (emulated)";
+	return clock == CLK_ICOUNT ? "instructions" : "emulated ns";
 }
 
 static double ratio(const struct summary *sum, enum cow_clock clock,

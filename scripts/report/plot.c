@@ -312,15 +312,16 @@ static bool script_sweep(FILE *gp, const struct plot *p,
 	put_head(gp, p, 640);
 	fprintf(gp, "unset title\nset multiplot layout 2,1 title ");
 	put_quoted(gp, p->title);
-	fprintf(gp, " font ',15'\nset tmargin 1\nset logscale x 2\n");
 	fprintf(gp,
-		"set xrange [0.9:72]\nset xtics (1, 2, 4, 8, 16, 32, 64) font ',13'\nset ytics font ',13'\n");
+		" font ',15'\nset tmargin 1\nset lmargin 10\nset logscale x 2\n");
+	fprintf(gp,
+		"set xrange [0.9:72]\nset xtics (1, 2, 4, 8, 16, 32, 64) font ',13'\nset ytics font ',13'\nset format y '%%.1s%%c'\n");
 	for (int k = 0; k < 2; k++) {
 		const char *sep = "";
 
 		fprintf(gp, "set ylabel '%s'\n", label[k]);
 		fputs(k ? "set logscale y\nset yrange [*:*]\nunset key\nset xlabel 'window, pages'\n" :
-			  "set yrange [0:*]\nset key top right\n",
+			  "set yrange [0:*]\nset key outside top center horizontal reverse Left samplen 2.2\n",
 		      gp);
 		fprintf(gp, "plot ");
 		for (int o = 0; o < 2; o++) {

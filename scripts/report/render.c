@@ -358,7 +358,16 @@ void section_claims(const struct report *rep, struct doc *doc)
 			 c.holds == CLAIM_HOLDS ? TONE_GOOD :
 			 c.holds == CLAIM_FAILS ? TONE_BAD :
 						  TONE_PLAIN,
-			 "%s: %s", holds_name(c.holds), c.evidence);
+			 "%s.", holds_name(c.holds));
+		/* a clock or an arm each */
+		for (char *s = c.evidence, *next; s; s = next) {
+			next = strstr(s, "; ");
+			if (next) {
+				*next = '\0';
+				next += 2;
+			}
+			doc_item(doc, "%s", s);
+		}
 		doc_command(doc, "%s", c.command);
 		free(c.evidence);
 	}
