@@ -4,10 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,9 +25,101 @@ enum results {
 	RES_STOPPED,	/* the user did not want to wait */
 };
 
+/* What cowguest itself keeps in DIR. */
+static const char * const own[] = {
+	NAME_CONSOLE, NAME_CHANNEL, NAME_BOOT, NAME_LOCK,
+};
+
+#define TAR_BLOCK 512
+#define TAR_NAME_LEN 100
+#define TAR_SIZE 124
+#define TAR_SIZE_LEN 12
+#define TAR_TYPE 156
+
 static bool is_no_space(const char *text)
 {
 	return strstr(text, strerror(ENOSPC)) || strstr(text, strerror(EDQUOT));
+}
+
+/*
+ * Remove @name below @dir, whatever the guest made of the directories there: no
+ * link is followed.
+ */
+static void remove_below(int dir, char *name)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+	};
+	char *base;
+	size_t i;
+	int fd;
+
+	while (*name == '/' || !strncmp(name, "./", 2))
+		name++;
+	for (i = 0; i < sizeof(own) / sizeof(*own); i++)
+		if (!strcmp(name, own[i]))
+			return;
+	base = strrchr(name, '/');
+	if (!base) {
+		unlinkat(dir, name, 0);
+		return;
+	}
+	*base++ = '\0';
+	fd = syscall(SYS_openat2, dir, name, &how, sizeof(how));
+	if (fd >= 0) {
+		unlinkat(fd, base, 0);
+		close(fd);
+	}
+}
+
+/*
+ * tar leaves what it could not unpack whole half-written, where it would look
+ * like a result. Remove the file that @path, an archive, breaks off in, or where
+ * the disk was full all of its files; the archive is kept.
+ */
+static void remove_unfinished(const char *path, const char *dir, bool all)
+{
+	int tar = open(path, O_RDONLY | O_CLOEXEC);
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char head[TAR_BLOCK], name[PATH_MAX], size[TAR_SIZE_LEN + 1];
+	bool long_name = false;
+	off_t at = 0, bytes;
+	struct stat st;
+
+	if (tar < 0 || dirfd < 0 || fstat(tar, &st))
+		goto out;
+	while (pread(tar, head, TAR_BLOCK, at) == TAR_BLOCK) {
+		at += TAR_BLOCK;
+		/* Zeros end an archive; another may follow. */
+		if (!head[0])
+			continue;
+		snprintf(size, sizeof(size), "%.*s", TAR_SIZE_LEN,
+			 head + TAR_SIZE);
+		bytes = strtol(size, NULL, 8);
+		if (bytes < 0)
+			break;
+		if (head[TAR_TYPE] == 'L') {
+			/* The name of the next member, in GNU's and busybox's way. */
+			long_name = bytes < (off_t)sizeof(name) &&
+				    pread(tar, name, bytes, at) == bytes;
+			if (long_name)
+				name[bytes] = '\0';
+		} else {
+			if (!long_name)
+				snprintf(name, sizeof(name), "%.*s",
+					 TAR_NAME_LEN, head);
+			if (all || at + bytes > st.st_size)
+				remove_below(dirfd, name);
+			long_name = false;
+		}
+		at += (bytes + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
+	}
+out:
+	if (tar >= 0)
+		close(tar);
+	if (dirfd >= 0)
+		close(dirfd);
 }
 
 /*
@@ -39,6 +135,7 @@ static enum results extract(const char *dir)
 	char buf[4096];
 	struct stat st;
 	int err, ws;
+	size_t i;
 
 	if (stat(path, &st) || !st.st_size) {
 		unlink(path);
@@ -50,14 +147,10 @@ static enum results extract(const char *dir)
 	strvec_add(&cmd, "--touch");
 	strvec_add(&cmd, "--no-same-owner");
 	strvec_add(&cmd, "--anchored");
-	strvec_add(&cmd, "--exclude=" NAME_CONSOLE);
-	strvec_add(&cmd, "--exclude=./" NAME_CONSOLE);
-	strvec_add(&cmd, "--exclude=" NAME_CHANNEL);
-	strvec_add(&cmd, "--exclude=./" NAME_CHANNEL);
-	strvec_add(&cmd, "--exclude=" NAME_BOOT);
-	strvec_add(&cmd, "--exclude=./" NAME_BOOT);
-	strvec_add(&cmd, "--exclude=" NAME_LOCK);
-	strvec_add(&cmd, "--exclude=./" NAME_LOCK);
+	for (i = 0; i < sizeof(own) / sizeof(*own); i++) {
+		strvec_add(&cmd, "--exclude=%s", own[i]);
+		strvec_add(&cmd, "--exclude=./%s", own[i]);
+	}
 	strvec_add(&cmd, "-xf");
 	strvec_add(&cmd, "%s", path);
 	strvec_add(&cmd, "-C");
@@ -71,6 +164,8 @@ static enum results extract(const char *dir)
 		res = is_no_space(buf) ? RES_NO_DISK : RES_TRUNCATED;
 	if (res == RES_GOOD)
 		unlink(path);
+	else
+		remove_unfinished(path, dir, res == RES_NO_DISK);
 	strvec_free(&cmd);
 	free(path);
 	return res;

@@ -312,6 +312,7 @@ int watch_guest(struct run *r, const struct strvec *cmd)
 	free(path);
 	if (w.log < 0) {
 		r->disk_errno = errno;
+		/* cppcheck-suppress memleak ; there is no file to close */
 		return -errno;
 	}
 	w.channel = xasprintf("%s/" NAME_CHANNEL, r->o->out);

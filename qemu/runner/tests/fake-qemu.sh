@@ -95,6 +95,16 @@ truncated)
 	head -c 100000 /dev/zero > "$tmp/big"
 	tar -C "$tmp" -cf - big | head -c 50000 >> "$chan"
 	;;
+truncated-link)
+	# Breaks off in a file of a folder that is a link out of DIR.
+	mkdir "$tmp/out"
+	head -c 100000 /dev/zero > "$tmp/out/victim"
+	tar -C "$tmp" -cf "$tmp/tar" out/victim
+	rm -r "$tmp/out"
+	ln -s "$FAKE_LINK" "$tmp/out"
+	tar -C "$tmp" -cf - out >> "$chan"
+	head -c 50000 "$tmp/tar" >> "$chan"
+	;;
 no-word)
 	;;
 dies)
@@ -153,6 +163,12 @@ fill)
 fill-channel)
 	head -c 2000000 /dev/zero >> "$chan" 2> /dev/null
 	sleep 100
+	;;
+fill-results)
+	# Results that there is room for once, but not twice.
+	send closing-word 'done'
+	head -c 24000 /dev/zero > "$tmp/big"
+	tar -C "$tmp" -cf - big >> "$chan"
 	;;
 *)
 	echo "fake-qemu: FAKE=$FAKE is unknown" >&2

@@ -328,6 +328,7 @@ static void test_initrds_joined(void **state)
 	assert_status(run_fake("good", "--initrd", at("initrd2")), 0);
 	get(at("args"), buf, sizeof(buf));
 	assert_has(buf, "/.initrd\n");
+	assert_has(buf, " no_timer_check\n");
 	/* The parts themselves are as they were. */
 	assert_int_equal(stat(at("initrd"), &st), 0);
 	assert_int_equal(st.st_size, 5);
@@ -409,6 +410,19 @@ static void test_truncated(void **state)
 	assert_has(err, "results truncated");
 	assert_true(exists(in_dir("channel.tar")));
 	assert_true(exists(in_dir("a/result.csv")));
+	/* Half a file is no result. */
+	assert_false(exists(in_dir("big")));
+}
+
+/* A guest must not have a file of the host's removed. */
+static void test_truncated_link(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir(at("outside"), 0755), 0);
+	put(at("outside/victim"), "dear");
+	setenv("FAKE_LINK", at("outside"), 1);
+	assert_status(run_fake("truncated-link"), 6);
+	assert_true(exists(at("outside/victim")));
 }
 
 static void test_no_word(void **state)
@@ -723,6 +737,7 @@ static void on_tiny_disk(const char *fake)
 	setenv("FAKE", fake, 1);
 	assert_status(finish(start(USUAL, END)), 10);
 	assert_has(err, "No space left on device");
+	assert_false(exists(in_dir("big")));
 	assert_int_equal(umount(dir), 0);
 }
 
@@ -736,6 +751,13 @@ static void test_disk_full_channel(void **state)
 {
 	(void)state;
 	on_tiny_disk("fill-channel");
+}
+
+static void test_disk_full_results(void **state)
+{
+	(void)state;
+	on_tiny_disk("fill-results");
+	assert_has(err, "could not be unpacked");
 }
 
 #define KVM(kvm, cpu) "--kvm-device", at(kvm), "--cpuinfo", at(cpu)
@@ -834,6 +856,7 @@ int main(void)
 		T(test_timeout),
 		T(test_growth_is_life),
 		T(test_truncated),
+		T(test_truncated_link),
 		T(test_no_word),
 		T(test_qemu_exits),
 		T(test_qemu_signal),
@@ -857,6 +880,7 @@ int main(void)
 		T(test_console_full),
 		T(test_disk_full_console),
 		T(test_disk_full_channel),
+		T(test_disk_full_results),
 		T(test_kvm),
 		T(test_kvm_absent),
 		T(test_kvm_no_flag),
