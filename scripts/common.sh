@@ -32,10 +32,17 @@ number() {
 		die "$1=$2: a number from $3 to $4"
 }
 
-# What a flavour is: lab is what users get, debug sees mistakes, stock is the
-# same kernel without the patches.
+# alone NAME: only one of them at a time works in build/
+alone() {
+	mkdir -p "$build"
+	exec {lock}>"$build/$1.lock"
+	flock -n "$lock" || die "another $1 is at work in $build: wait for its end"
+}
+
+# What a flavour is: lab is what users get, debug sees mistakes, kcsan sees
+# data races, stock is the same kernel as lab without the patches.
 flavour() {
-	one_of flavour "$1" lab debug stock
+	one_of flavour "$1" lab debug kcsan stock
 	tree=$build/$1/linux
 }
 
@@ -43,8 +50,20 @@ fragments() {
 	case $1 in
 	lab) cat qemu/kernel.config ;;
 	debug) cat qemu/kernel.config qemu/debug.config ;;
+	kcsan) grep -v '^CONFIG_DEBUG_INFO' qemu/kernel.config | cat - qemu/kcsan.config ;;
 	stock) grep -vE '^CONFIG_(COW_|MANUAL_COW)' qemu/kernel.config ;;
 	esac
+}
+
+# kernel_make FLAVOUR ARGUMENT...: make in a flavour's tree, with the variables
+# that what is built there depends on
+kernel_make() {
+	local flavour=$1
+	shift
+	# Trees of one version differ in their folder alone: let them share objects.
+	CCACHE_NOHASHDIR=1 make -C "$build/$flavour/linux" "CC=ccache gcc" "HOSTCC=ccache gcc" \
+		"LOCALVERSION=-cowlab-$flavour" KBUILD_BUILD_USER=cowlab \
+		KBUILD_BUILD_HOST=cowlab KBUILD_BUILD_TIMESTAMP=@0 "$@"
 }
 
 # column NAME FILE: a field of cowbench's CSV, of the first round

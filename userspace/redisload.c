@@ -780,6 +780,7 @@ static void put_timeline(struct load *load, const struct save *save)
 	row = -(int64_t)((save->asked - e[0].sent) / interval) - 1;
 	rows = (e[load->nr - 1].acked - save->asked) / interval + 1;
 	for (; row < rows; row++) {
+		/* cppcheck-suppress signConversionCond ; before it, too */
 		uint64_t from = save->asked + row * interval;
 		struct stats s;
 		size_t n = 0;

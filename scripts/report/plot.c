@@ -14,8 +14,6 @@
 #include "experiments.h"
 #include "plot.h"
 
-extern char **environ;
-
 /* Sub-buckets an octave in the picture; the file has 32 */
 #define SUB_SHIFT 3
 #define SUB (1u << SUB_SHIFT)

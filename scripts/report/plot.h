@@ -59,7 +59,7 @@ const struct plot *plots_named(const struct plots *p, const char *file);
 
 /* For those who draw their own: a picture's head, an arm's colour and dash */
 void put_head(FILE *gp, const struct plot *p, int height);
-void put_quoted(FILE *gp, const char *s);
+void put_quoted(FILE *out, const char *s);
 const char *colour(const char *arm);
 const char *dash(const char *arm);
 

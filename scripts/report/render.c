@@ -208,6 +208,7 @@ void section_findings(const struct report *rep, struct doc *doc)
 	doc_para(doc, TONE_SUB, "Linux %s, git %s, %s", run->env.release,
 		 run->env.git, run->env.date);
 	for (size_t i = 0; i < ARRAY_SIZE(finding); i++) {
+		/* cppcheck-suppress uninitvar ; it is initialized above */
 		s = finding[i](rep->sum);
 		doc_step(doc, "%s", s);
 		free(s);

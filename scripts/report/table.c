@@ -146,6 +146,7 @@ static void print_row(const struct table *t, char *const *cell,
 		      FILE *out)
 {
 	for (size_t i = 0; i < t->ncol; i++) {
+		/* cppcheck-suppress nullPointer ; one of them is given */
 		const char *s = cell ? cell[i] : head[i];
 		int pad = (int)(w[i] - strlen(s));
 

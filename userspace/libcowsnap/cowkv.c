@@ -730,7 +730,7 @@ static void write_on(struct run *run, struct round *round,
 	struct store *store = run->store;
 	struct rusage before, after;
 	uint64_t start, t0, t1, n;
-	pthread_t saver;
+	pthread_t saver = 0;
 	int error;
 
 	getrusage(RUSAGE_SELF, &before);

@@ -30,8 +30,6 @@
 #define PAGES (BYTES / PAGE_BYTES)
 #define BTF_FILE "/sys/kernel/btf/vmlinux"
 
-extern char **environ;
-
 /**
  * struct cowlat - a run of cowlat
  * @pid: while it runs
@@ -834,7 +832,7 @@ static void test_nothing_left(void **state)
 			   STDERR_FILENO);
 	for (i = 0; i < warm; i++)
 		cycle(i);
-	usleep(2000000);
+	sleep(2);
 	take_traces(&settled);
 	for (i = 0; i < cycles; i++)
 		cycle(i);

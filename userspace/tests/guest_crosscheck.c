@@ -23,8 +23,6 @@
 #define PAGES (BYTES / PAGE_BYTES)
 #define HUGE_PAGES (BYTES / HUGE_BYTES)
 
-extern char **environ;
-
 /* Who looks on; a bit each. */
 enum observer {
 	DEBUGFS = 1,

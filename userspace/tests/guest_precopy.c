@@ -1571,7 +1571,8 @@ static void scarce_writer(size_t pages, size_t spare_kb)
 		if (sscanf(line, " high %ld", &value) == 1 && value < 1 << 20)
 			high += value;
 	}
-	fclose(file);
+	if (file)
+		fclose(file);
 	file_set("/proc/sys/vm/drop_caches", "3");
 	file_set("/proc/sys/vm/compact_memory", "1");
 	free_kb = read_key("/proc/meminfo", "MemFree");

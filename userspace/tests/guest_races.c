@@ -7,6 +7,7 @@
  */
 #include "tests/arms.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -261,8 +262,12 @@ static void *mover(void *unused)
 		}
 		if (next_random(&seed) % 4 == 0) {
 			/* New memory reads as zero. */
-			mmap(at + 8 * PAGE, 8 * PAGE, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+			if (mmap(at + 8 * PAGE, 8 * PAGE,
+				 PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+				 0) == MAP_FAILED)
+				wrong("new memory is refused", MOVED + 8,
+				      errno, 0);
 			memset(value + 8, 0, 8 * sizeof(*value));
 		} else if (at == home) {
 			/* One by one: several VMAs cannot move at once. */
