@@ -35,6 +35,14 @@ test: deps
 check: deps programs
 	@scripts/check
 
+# The concurrency tests on a kernel that sees data races.
+test-kcsan: deps
+	@$(MAKE) guest FLAVOUR=kcsan
+	@mkdir -p $(build)/tap
+	@scripts/tests/kcsan >$(build)/tap/kcsan.tap || true
+	@grep '^# elsewhere' $(build)/tap/kcsan.tap || true
+	@scripts/tally $(build)/tap/kcsan.tap
+
 # The parsers of what a guest sends, TIME seconds each; needs clang.
 TIME ?= 60
 fuzz: deps
@@ -101,5 +109,5 @@ clean:
 help:
 	@cat scripts/help.txt
 
-.PHONY: run test check fuzz bench rebase-reference overhead shell report deps kernel module userspace programs guest clean help
+.PHONY: run test test-kcsan check fuzz bench rebase-reference overhead shell report deps kernel module userspace programs guest clean help
 .DEFAULT_GOAL := help
