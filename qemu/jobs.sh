@@ -198,5 +198,35 @@ crosscheck() {
 	done
 }
 
+# What the kernel's own tests need beside a kernel: swap, huge pages, a KSM that
+# does not keep them waiting, and sizes for large copies.
+selftests_begin() {
+	set_huge_pages 64 || return 1
+	echo 1G >/sys/block/zram0/disksize
+	mkswap /dev/zram0 && swapon /dev/zram0 || return 1
+	echo 0 >/sys/kernel/mm/ksm/sleep_millisecs
+	set_sizes always 16 32 64 128 256
+}
+
+# selftest POLICY PROGRAM [ARGUMENT...]: one of them, under a policy; `stock`
+# is the unpatched kernel. The host compares what it says, so that nothing it
+# says is a failure here.
+selftest() {
+	mkdir -p "$OUT/$1"
+	log=$OUT/$1/$2.log
+	if [ "$1" != stock ]; then
+		echo 0 >"$COWLAB"/precopy || return 1
+		echo 64 >"$COWLAB"/window
+		echo 1 >"$COWLAB"/large_folio
+		[ "$1" = off ] || echo "$1" >"$COWLAB"/policy || return 1
+		[ "$1" = off ] || echo 1 >"$COWLAB"/precopy || return 1
+	fi
+	program=./$2
+	shift 2
+	# ksm_functional_tests starts itself again from where it is.
+	(cd /selftests && "$program" "$@") >"$log" 2>&1
+	echo "# exit $?" >>"$log"
+}
+
 # shellcheck source=qemu/experiments.sh
 . /etc/experiments.sh
