@@ -49,6 +49,13 @@ fuzz: deps
 	@$(MAKE) -s -C scripts/report O=$(host) TIME=$(TIME) fuzz
 	@$(MAKE) -s -C qemu/runner O=$(host) TIME=$(TIME) fuzz
 
+# Kernels with one mistake each, on purpose; MUTANTS: the numbers of some.
+MUTANTS ?= all
+export MUTANTS
+mutate:
+	@$(MAKE) guest FLAVOUR=mutant
+	@scripts/mutate
+
 # The same by the name that its users look for.
 bench: run
 
@@ -109,5 +116,5 @@ clean:
 help:
 	@cat scripts/help.txt
 
-.PHONY: run test test-kcsan check fuzz bench rebase-reference overhead shell report deps kernel module userspace programs guest clean help
+.PHONY: run test test-kcsan check fuzz mutate bench rebase-reference overhead shell report deps kernel module userspace programs guest clean help
 .DEFAULT_GOAL := help

@@ -40,9 +40,10 @@ alone() {
 }
 
 # What a flavour is: lab is what users get, debug sees mistakes, kcsan sees
-# data races, stock is the same kernel as lab without the patches.
+# data races, stock is the same kernel as lab without the patches, mutant is for
+# make mutate: it sees some mistakes, and links quickly.
 flavour() {
-	one_of flavour "$1" lab debug kcsan stock
+	one_of flavour "$1" lab debug kcsan stock mutant
 	tree=$build/$1/linux
 }
 
@@ -52,6 +53,7 @@ fragments() {
 	debug) cat qemu/kernel.config qemu/debug.config ;;
 	kcsan) grep -v '^CONFIG_DEBUG_INFO' qemu/kernel.config | cat - qemu/kcsan.config ;;
 	stock) grep -vE '^CONFIG_(COW_|MANUAL_COW)' qemu/kernel.config ;;
+	mutant) grep -v '^CONFIG_DEBUG_INFO' qemu/kernel.config | cat - qemu/mutant.config ;;
 	esac
 }
 

@@ -806,7 +806,8 @@ static void test_memory_comes_back(void **state)
 			(void *)&knobs[index]                                  \
 	}
 
-int main(void)
+/* An argument chooses tests. */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_files),
@@ -835,5 +836,7 @@ int main(void)
 		TEST(test_memory_comes_back),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests_name("guest_contract", tests, NULL, NULL);
 }

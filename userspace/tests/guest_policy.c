@@ -1920,7 +1920,8 @@ static void test_cap(void **state)
 	TEST_WITH(function, "by_parent", NULL), \
 		TEST_WITH(function, "by_child", "child")
 
-int main(void)
+/* An argument chooses tests. */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST_BOTH(test_adaptive_up),
@@ -1964,6 +1965,8 @@ int main(void)
 		TEST_WITH(test_cap, "adaptive", "adaptive"),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests_name("guest_policy", tests, set_up,
 					   restore_at_end);
 }

@@ -64,6 +64,8 @@ struct pin_longterm_test {
 #define PIN_LONGTERM_TEST_READ _IOW('g', 9, uint64_t)
 #define PIN_WRITE 1
 
+#define MIRROR "/dev/hmm_dmirror0"
+
 /* What each page must hold, and which ones no window may serve. */
 static struct region {
 	unsigned char *mem;
@@ -1776,6 +1778,56 @@ static void test_poison(void **state)
 			 corrupted);
 }
 
+/*
+ * A device that has page tables of its own, as a GPU's: the kernel's HMM test
+ * device. It may keep a page until it is told that the page was replaced.
+ */
+static void mirror_check(int fd, const char *when)
+{
+	unsigned char *seen = malloc(PAGES * PAGE);
+	struct {
+		uint64_t addr;
+		uint64_t to;
+		uint64_t pages;
+		uint64_t copied;
+		uint64_t faults;
+	} cmd = { (uintptr_t)region.mem, (uintptr_t)seen, PAGES, 0, 0 };
+	size_t i;
+
+	assert_non_null(seen);
+	assert_int_equal(ioctl(fd, _IOWR('H', 0, cmd), &cmd), 0);
+	assert_int_equal(cmd.copied, PAGES);
+	for (i = 0; i < PAGES; i++)
+		if (!holds(seen + i * PAGE, i, region.gen[i]))
+			fail_msg("%s: %s, the device sees an old page %zu",
+				 arm->name, when, i);
+	free(seen);
+}
+
+static void test_device_mirror(void **state)
+{
+	size_t i;
+	int fd;
+
+	(void)state;
+	if (skip_unless(MIRROR))
+		skip();
+	fill_region(PAGES);
+	fd = open(MIRROR, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	start_child(child_checks);
+	mirror_check(fd, "before the fault");
+	write_page(33, 2);
+	mirror_check(fd, "after the fault");
+	/* Without faults, so without another word to the device. */
+	for (i = 32; i < 48; i++)
+		write_page(i, 3);
+	mirror_check(fd, "after writes");
+	close(fd);
+	check_region();
+	end_child();
+}
+
 static void clean_up(void)
 {
 	kill_child();
@@ -1815,6 +1867,7 @@ static const struct arm_test tests[] = {
 	ARM_TEST(read_pin),
 	ARM_TEST(write_pin_after_fork),
 	ARM_TEST(read_pin_after_fork),
+	ARM_TEST(device_mirror),
 	ARM_TEST(mlock),
 	ARM_TEST(mlock_onfault),
 	ARM_TEST(stale_hint),

@@ -62,6 +62,7 @@ static volatile uint64_t *word(size_t page, size_t index)
 static struct {
 	atomic_size_t page; /* that the reader is to watch; 0: stop */
 	atomic_size_t hot; /* that the reader is watching */
+	atomic_size_t go; /* that the second writer is to write */
 	atomic_size_t written; /* that has been written */
 	atomic_size_t done; /* that the reader has judged */
 	size_t stale;
@@ -93,30 +94,61 @@ static void *watcher(void *unused)
 	}
 }
 
-static void watch_page(size_t fault, size_t page, size_t *round)
+/*
+ * Writes a neighbour while another thread's fault is about to map it: as soon
+ * as it can be written, nobody may see its old frame any more.
+ */
+static void *second_writer(void *unused)
+{
+	size_t round = 0;
+
+	(void)unused;
+	bind_to(2);
+	for (;;) {
+		volatile size_t spin;
+
+		while (atomic_load(&watch.go) == round)
+			;
+		round = atomic_load(&watch.go);
+		if (round == SIZE_MAX)
+			return NULL;
+		/* Sooner or later in the fault. */
+		for (spin = round * 7 % 64 * 100; spin; spin--)
+			;
+		*word(round % PAGES, 0) = round;
+		atomic_store_explicit(&watch.written, round,
+				      memory_order_release);
+	}
+}
+
+static void watch_page(size_t fault, size_t page, size_t *round, bool second)
 {
 	/* A number whose remainder is the page, and which was never used. */
 	*round += PAGES - *round % PAGES + page;
 	atomic_store(&watch.page, *round);
 	while (atomic_load(&watch.hot) != *round)
 		;
+	if (second)
+		atomic_store(&watch.go, *round);
 	*word(fault, 1) = *round;
-	*word(page, 0) = *round;
-	atomic_store_explicit(&watch.written, *round, memory_order_release);
+	if (!second) {
+		*word(page, 0) = *round;
+		atomic_store_explicit(&watch.written, *round,
+				      memory_order_release);
+	}
 	while (atomic_load(&watch.done) != *round)
 		;
 }
 
-static void test_visibility(void **state)
+static void check_visibility(bool second)
 {
 	double until = now() + 1;
 	uint64_t seed = 88172645463325252;
 	size_t i, rounds = 0, round = PAGES;
-	pthread_t thread;
+	pthread_t thread, writer;
 
-	(void)state;
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
-		print_message("# skipped: one core\n");
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2 + second) {
+		print_message("# skipped: too few cores\n");
 		skip();
 	}
 	map_region();
@@ -124,6 +156,9 @@ static void test_visibility(void **state)
 	memset(&watch, 0, sizeof(watch));
 	bind_to(0);
 	assert_int_equal(pthread_create(&thread, NULL, watcher, NULL), 0);
+	if (second)
+		assert_int_equal(pthread_create(&writer, NULL, second_writer,
+						NULL), 0);
 	while (now() < until || rounds < 50) {
 		pid_t holder = start_holder();
 
@@ -134,17 +169,33 @@ static void test_visibility(void **state)
 				other += next_random(&seed) % (arm->window - 1);
 			if (i + other >= PAGES)
 				break;
-			watch_page(i, i + other, &round);
+			watch_page(i, i + other, &round, second);
 			rounds++;
 		}
 		end_holder(holder);
 	}
 	atomic_store(&watch.page, SIZE_MAX);
 	pthread_join(thread, NULL);
+	if (second) {
+		atomic_store(&watch.go, SIZE_MAX);
+		pthread_join(writer, NULL);
+	}
 	munmap(mem, PAGES * PAGE);
 	if (watch.stale)
 		fail_msg("%s: %zu of %zu reads saw what a page held before",
 			 arm->name, watch.stale, rounds);
+}
+
+static void test_visibility(void **state)
+{
+	(void)state;
+	check_visibility(false);
+}
+
+static void test_second_writer(void **state)
+{
+	(void)state;
+	check_visibility(true);
 }
 
 /*
@@ -454,6 +505,7 @@ static void test_generations(void **state)
 
 static const struct arm_test tests[] = {
 	ARM_TEST(visibility),
+	ARM_TEST(second_writer),
 	ARM_TEST(lost_writes),
 	ARM_TEST(generations),
 };
