@@ -48,36 +48,23 @@ static struct {
 	size_t forced;
 } attack;
 
-static void stay_on_one_cpu(void)
+/* Sometimes the writer gets far, sometimes not. */
+static void dawdle(uint64_t *seed)
 {
-	cpu_set_t one;
+	size_t i = 1UL << next_random(seed) % 12;
 
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	sched_setaffinity(0, sizeof(one), &one);
+	while (i--)
+		__builtin_ia32_pause();
+	if (next_random(seed) % 8 == 0)
+		sched_yield();
 }
 
-/*
- * The holes are open between a fault in get_user_pages() and the look at the
- * page table behind it, where the kernel gives up the CPU to whoever is more
- * urgent. So this thread shares the writer's CPU, goes first, and wakes at any
- * time.
- */
 static void *throw_away(void *unused)
 {
-	const struct sched_param first = { .sched_priority = 1 };
-	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	uint64_t seed = 1;
-	unsigned char byte;
 
 	(void)unused;
-	stay_on_one_cpu();
-	pthread_setschedparam(pthread_self(), SCHED_FIFO, &first);
 	while (!atomic_load(&attack.stop)) {
-		struct timespec ts = { 0, 1000 << next_random(&seed) % 9 };
-
-		ts.tv_nsec += next_random(&seed) % ts.tv_nsec;
-		nanosleep(&ts, NULL);
 		madvise(attack.mem, attack.bytes, MADV_DONTNEED);
 		if (attack.uffd >= 0) {
 			struct uffdio_continue cont = {
@@ -86,9 +73,23 @@ static void *throw_away(void *unused)
 			};
 
 			ioctl(attack.uffd, UFFDIO_CONTINUE, &cont);
-			continue;
 		}
-		/* Map it again, and let the kernel itself touch it. */
+		dawdle(&seed);
+	}
+	return NULL;
+}
+
+/*
+ * Map again what was thrown away; by /proc/self/mem too, where the kernel
+ * itself touches the page.
+ */
+static void *read_back(void *unused)
+{
+	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	unsigned char byte;
+
+	(void)unused;
+	while (!atomic_load(&attack.stop)) {
 		(void)*(volatile unsigned char *)attack.mem;
 		if (pread(fd, &byte, 1, (uintptr_t)attack.mem) != 1)
 			break;
@@ -103,9 +104,8 @@ static bool run_attack(unsigned char *mem, size_t bytes, int uffd,
 {
 	static const char evil[8] = "EVILEVI";
 	double until = now() + SECONDS;
+	pthread_t threads[2];
 	bool open_hole = false;
-	pthread_t thread;
-	cpu_set_t cpus;
 	int fd;
 
 	fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
@@ -115,9 +115,12 @@ static bool run_attack(unsigned char *mem, size_t bytes, int uffd,
 	attack.uffd = uffd;
 	attack.forced = 0;
 	atomic_store(&attack.stop, false);
-	assert_int_equal(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
-	stay_on_one_cpu();
-	assert_int_equal(pthread_create(&thread, NULL, throw_away, NULL), 0);
+	assert_int_equal(pthread_create(&threads[0], NULL, throw_away, NULL),
+			 0);
+	/* With userfaultfd a reader would wait for itself. */
+	if (uffd < 0)
+		assert_int_equal(
+			pthread_create(&threads[1], NULL, read_back, NULL), 0);
 	/* A write that never arrives proves nothing: a slow guest gets time. */
 	while (!open_hole &&
 	       (now() < until || (!attack.forced && now() < until + 30))) {
@@ -135,8 +138,9 @@ static bool run_attack(unsigned char *mem, size_t bytes, int uffd,
 
 		ioctl(uffd, UFFDIO_UNREGISTER, &range);
 	}
-	pthread_join(thread, NULL);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
+	pthread_join(threads[0], NULL);
+	if (uffd < 0)
+		pthread_join(threads[1], NULL);
 	close(fd);
 	assert_true(attack.forced > 0);
 	return open_hole || harmed(arg);
