@@ -146,7 +146,10 @@ static unsigned int stream_written(struct vm_fault *vmf, u32 stream,
 	pte = vmf->pte + (long)(start - page);
 	for (i = 0; i < pages; i++)
 		n += pte_written(ptep_get(pte + i));
-	*written = n - pte_written(ptep_get(pte + place));
+	/* After a change of policy the place may be anything. */
+	if (place < pages)
+		n -= pte_written(ptep_get(pte + place));
+	*written = n;
 
 	if (stream & STREAM_FULL) {
 		this_cpu_add(stats->hit, *written);
