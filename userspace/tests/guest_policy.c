@@ -1052,6 +1052,24 @@ static void forget(size_t from, size_t end)
 		region.gen[from++] = GONE;
 }
 
+/* Two streams' word, found by a policy that keeps something else there. */
+static void test_stale_policy(void **state)
+{
+	(void)state;
+	fill_region(PAGES);
+	start_other();
+	set_policy("adaptive", 32);
+	plan_new();
+	plan_two(0, TABLE_PAGES / 2, 64, 0);
+	run();
+
+	set_policy("fixed", 16);
+	plan_new();
+	plan_up(128, 192, 1);
+	assert_int_equal(run(), 4);
+	finish();
+}
+
 static void test_stale_munmap(void **state)
 {
 	(void)state;
@@ -1937,6 +1955,7 @@ int main(int argc, char **argv)
 		TEST(test_adaptive_shrinks),
 		TEST(test_adaptive_stays),
 		TEST(test_adaptive_adversary),
+		TEST(test_stale_policy),
 		TEST(test_stale_munmap),
 		TEST(test_stale_mremap),
 		TEST(test_stale_mremap_part),
