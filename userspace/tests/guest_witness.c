@@ -262,11 +262,16 @@ static volatile uint64_t *word_at(size_t page, size_t word)
 static void expect(const char *what, size_t page, size_t word, uint64_t is)
 {
 	uint64_t must = me->must[page][word];
+	size_t i, nr = 0;
 
-	if (is != must)
-		wrong("%s: process %u thread %u: page %zu word %zu holds %#018" PRIx64
-		      ", not %#018" PRIx64,
-		      what, me->id, lane, page, word, is, must);
+	if (is == must)
+		return;
+	/* A word, or a page? */
+	for (i = 0; i < WORDS; i++)
+		nr += *word_at(page, i) != me->must[page][i];
+	wrong("%s: process %u thread %u: page %zu word %zu holds %#018" PRIx64
+	      ", not %#018" PRIx64 "; %zu words of the page are wrong",
+	      what, me->id, lane, page, word, is, must, nr);
 }
 
 /* Protection and moves refuse accesses for a while. */
