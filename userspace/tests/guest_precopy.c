@@ -921,6 +921,52 @@ static void test_lazyfree(void **state)
 	end_child();
 }
 
+static int child_frees(void)
+{
+	int ret = child_checks();
+
+	if (madvise(region.mem, PAGES * PAGE, MADV_FREE))
+		return 98;
+	drain();
+	return ret;
+}
+
+/* What the child has given back is still ours. */
+static void test_freed_by_child(void **state)
+{
+	size_t i;
+
+	(void)state;
+	if (!have_swap())
+		skip();
+	fill_region(PAGES);
+	start_child(child_checks);
+	/* Half of them: what nobody writes is mapped clean. */
+	for (i = 0; i < PAGES; i++)
+		if (i % 16 < 8)
+			write_page(i, 2);
+	end_child();
+	start_child(child_frees);
+	end_child();
+	page_out(0, PAGES);
+	check_region();
+}
+
+/* The same for pages that are clean because they came in from swap. */
+static void test_swapped_in_freed_by_child(void **state)
+{
+	(void)state;
+	if (!have_swap())
+		skip();
+	fill_region(PAGES);
+	page_out(0, PAGES);
+	check_region();
+	start_child(child_frees);
+	end_child();
+	page_out(0, PAGES);
+	check_region();
+}
+
 static void test_huge(void **state)
 {
 	size_t i;
@@ -1859,6 +1905,8 @@ static const struct arm_test tests[] = {
 	ARM_TEST(swap_full),
 	ARM_TEST(ksm),
 	ARM_TEST(lazyfree),
+	ARM_TEST(freed_by_child),
+	ARM_TEST(swapped_in_freed_by_child),
 	ARM_TEST(huge),
 	ARM_TEST(soft_dirty),
 	ARM_TEST(uffd_wp),
