@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/swap.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -27,6 +28,7 @@
 #endif
 
 #define COW_LINE "COW latency: "
+#define ZRAM "/dev/zram0"
 #define TCG_EBX 0x54474354 /* "TCGT" of CPUID's "TCGTCGTCGTCG" */
 
 /**
@@ -691,6 +693,48 @@ void set_huge_pages(unsigned int count)
 	snprintf(text, sizeof(text), "%u\n", count);
 	file_set("/proc/sys/vm/nr_hugepages", text);
 	assert_string_equal(file_text("/proc/sys/vm/nr_hugepages"), text);
+}
+
+/**
+ * swap_off - no swap any more, if there was some
+ */
+void swap_off(void)
+{
+	swapoff(ZRAM);
+}
+
+/**
+ * swap_on - swap to a zram device, afresh
+ * @size: of the device, as its disksize takes it
+ *
+ * What another program has left on goes off first.
+ *
+ * Return: false if there is no zram.
+ */
+bool swap_on(const char *size)
+{
+	if (access(ZRAM, F_OK)) {
+		print_message("# no " ZRAM "\n");
+		return false;
+	}
+	swap_off();
+	file_set("/sys/block/zram0/reset", "1");
+	file_set("/sys/block/zram0/disksize", size);
+	assert_int_equal(system("mkswap " ZRAM " >/dev/null 2>&1"), 0);
+	assert_int_equal(swapon(ZRAM, 0), 0);
+	return true;
+}
+
+/**
+ * map_program - map all of this program's own pages
+ *
+ * A page of code that runs for the first time is a minor fault. After this, who
+ * counts faults on his data counts none of them.
+ */
+void map_program(void)
+{
+	if (mlockall(MCL_CURRENT) || munlockall())
+		abort();
 }
 
 /**

@@ -21,7 +21,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/swap.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -1470,25 +1469,10 @@ static void test_large_around_hole(void **state)
 	}
 }
 
-#define ZRAM "/dev/zram0"
-
-static bool swap_on(void)
-{
-	if (access(ZRAM, F_OK)) {
-		print_message("# skipped: no " ZRAM "\n");
-		return false;
-	}
-	file_set("/sys/block/zram0/reset", "1");
-	file_set("/sys/block/zram0/disksize", "16M");
-	assert_int_equal(system("mkswap " ZRAM " >/dev/null 2>&1"), 0);
-	assert_int_equal(swapon(ZRAM, 0), 0);
-	return true;
-}
-
 static int restore_swap(void **state)
 {
 	restore(state);
-	swapoff(ZRAM);
+	swap_off();
 	return 0;
 }
 
@@ -1497,7 +1481,7 @@ static void test_large_around_swapped(void **state)
 	size_t i, tries;
 
 	(void)state;
-	if (!swap_on())
+	if (!swap_on("16M"))
 		skip();
 	set_sizes("madvise");
 	for (i = 0; i < ARRAY_SIZE(fault_places); i++) {

@@ -25,7 +25,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -732,28 +731,6 @@ static void test_private_file(void **state)
 	close(fd);
 }
 
-static int run(const char *command)
-{
-	int status = system(command);
-
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static bool have_swap(void)
-{
-	if (access("/dev/zram0", F_OK)) {
-		print_message("# skipped: no /dev/zram0\n");
-		return false;
-	}
-	if (run("grep -q zram0 /proc/swaps")) {
-		file_set("/sys/block/zram0/reset", "1");
-		file_set("/sys/block/zram0/disksize", "256M");
-		assert_int_equal(run("mkswap /dev/zram0 >/dev/null 2>&1"), 0);
-		assert_int_equal(swapon("/dev/zram0", 0), 0);
-	}
-	return true;
-}
-
 static void page_out(size_t from, size_t to)
 {
 	double until = now() + 5;
@@ -778,7 +755,7 @@ static void test_swapped_neighbours(void **state)
 	size_t i;
 
 	(void)state;
-	if (!have_swap())
+	if (!swap_on("256M"))
 		skip();
 	fill_region(PAGES);
 	page_out(33, 36);
@@ -802,7 +779,7 @@ static void test_neighbours_swap_out(void **state)
 	size_t i;
 
 	(void)state;
-	if (!have_swap())
+	if (!swap_on("256M"))
 		skip();
 	fill_region(PAGES);
 	start_child(child_checks);
@@ -821,7 +798,7 @@ static void test_swap_full(void **state)
 	size_t i;
 
 	(void)state;
-	if (!have_swap())
+	if (!swap_on("256M"))
 		skip();
 	/* Swap and swap cache hold the region twice over; half of it is hot. */
 	fill_region(PAGES);
@@ -937,7 +914,7 @@ static void test_freed_by_child(void **state)
 	size_t i;
 
 	(void)state;
-	if (!have_swap())
+	if (!swap_on("256M"))
 		skip();
 	fill_region(PAGES);
 	start_child(child_checks);
@@ -956,7 +933,7 @@ static void test_freed_by_child(void **state)
 static void test_swapped_in_freed_by_child(void **state)
 {
 	(void)state;
-	if (!have_swap())
+	if (!swap_on("256M"))
 		skip();
 	fill_region(PAGES);
 	page_out(0, PAGES);
@@ -1647,7 +1624,7 @@ static void test_memory_scarce(void **state)
 	(void)state;
 	if (skip_unless("/proc/sys/vm/nr_hugepages"))
 		skip();
-	swapoff("/dev/zram0");
+	swap_off();
 	child = fork();
 	assert_true(child >= 0);
 	if (!child)
@@ -1942,6 +1919,7 @@ int main(int argc, char **argv)
 	CPU_ZERO(&cpus);
 	CPU_SET(0, &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);
+	map_program();
 	return arms_run("guest_precopy", tests, ARRAY_SIZE(tests), clean_up,
 			argv[1]);
 }

@@ -31,7 +31,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -1159,34 +1158,20 @@ static void meddle(void)
 	list[below(ARRAY_SIZE(list))]();
 }
 
-static void make_zram(const char *name, const char *size)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/sys/block/%s/disksize", name);
-	file_set(path, size);
-}
-
 static int prepare(void **state)
 {
 	static uint64_t words[WORDS];
 	size_t page, i;
-	char path[32];
+	char path[48];
+	int zram;
 
 	(void)state;
-	if (!access("/dev/zram0", F_OK)) {
-		if (!strstr(file_text("/proc/swaps"), "zram0")) {
-			file_write("/sys/block/zram0/reset", "1", 1);
-			make_zram("zram0", "512M");
-			assert_int_equal(system("mkswap /dev/zram0 >/dev/null"),
-					 0);
-			assert_int_equal(swapon("/dev/zram0", 0), 0);
-		}
-		snprintf(path, sizeof(path), "zram%d",
-			 atoi(file_text("/sys/class/zram-control/hot_add")));
-		make_zram(path, "4M");
-		snprintf(path, sizeof(path), "/dev/zram%d",
-			 atoi(path + strlen("zram")));
+	if (swap_on("512M")) {
+		zram = atoi(file_text("/sys/class/zram-control/hot_add"));
+		snprintf(path, sizeof(path), "/sys/block/zram%d/disksize",
+			 zram);
+		file_set(path, "4M");
+		snprintf(path, sizeof(path), "/dev/zram%d", zram);
 		disk = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
 		assert_true(disk >= 0);
 	}
@@ -1231,6 +1216,7 @@ static int restore(void **state)
 	file_set(THP "enabled", "madvise");
 	file_set("/sys/kernel/mm/ksm/run", "2");
 	file_set("/sys/kernel/mm/ksm/run", "0");
+	swap_off();
 	knob_set("timing", "0");
 	knob_set("precopy", "0");
 	knobs_default();
