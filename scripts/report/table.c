@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* table.c - the report's tables, before they are text, Markdown or HTML */
 #define _GNU_SOURCE
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -81,6 +82,7 @@ void table_free(struct table *t)
 
 static void widths(const struct table *t, size_t *w)
 {
+	assert(t->ncol > 0);
 	for (size_t i = 0; i < t->ncol; i++)
 		w[i] = strlen(t->head[i]);
 	for (size_t i = 0; i < t->cell.n; i++) {
