@@ -19,6 +19,7 @@ struct reader {
 	enum cow_clock clock;
 	bool booted;
 	bool open; /* the last segment of d->seg is open */
+	bool elsewhere; /* what comes is of no cell: the cross-check's own */
 };
 
 static bool eat(const char **s, size_t *len, const char *word)
@@ -231,6 +232,10 @@ static void mark(struct reader *r, const struct lines *l, const char *s,
 		r->booted = r->clock != CLK_UNKNOWN;
 		if (!r->booted)
 			bad_mark(r, l);
+		r->elsewhere = false;
+	} else if (eat(&s, &len, "crosscheck")) {
+		leave_open(r);
+		r->elsewhere = true;
 	} else if (eat(&s, &len, "begin")) {
 		begin(r, l, s, len);
 	} else if (eat(&s, &len, "end")) {
@@ -273,6 +278,8 @@ static void sample(struct reader *r, const struct lines *l, const char *s,
 		malformed(r, l);
 		return;
 	}
+	if (r->elsewhere)
+		return;
 	r->d->samples++;
 	if (seg)
 		vec_push(&seg->ns, ns);

@@ -175,6 +175,30 @@ static void test_reboot(void **state)
 	dmesg_free(&d);
 }
 
+/* What the cross-check logs is of no cell, but still well formed */
+static void test_crosscheck(void **state)
+{
+	static const char log[] =
+		"[    0.000001] cowlab: boot clock=wall\n"
+		"[    0.000001] cowlab: begin arm=x workload=y round=1\n"
+		"[    0.000001] COW latency: 1 ns\n"
+		"[    0.000001] cowlab: end arm=x workload=y round=1\n"
+		"[    0.000001] cowlab: crosscheck\n"
+		"[    0.000001] COW latency: 2 ns\n"
+		"[    0.000001] COW latency: 3\n"
+		"[    0.000001] cowlab: boot clock=icount\n"
+		"[    0.000001] COW latency: 4 ns\n";
+	struct dmesg d;
+
+	(void)state;
+	assert_int_equal(parse_dmesg(log, sizeof(log) - 1, &d), PARSE_OK);
+	assert_int_equal(d.samples, 2);
+	assert_int_equal(d.malformed, 1);
+	assert_int_equal(d.stray, 1); /* of the next boot */
+	assert_int_equal(d.unclosed, 0);
+	dmesg_free(&d);
+}
+
 static int parse_and_free(const char *buf, size_t len)
 {
 	struct dmesg d;
@@ -231,6 +255,7 @@ int main(void)
 		cmocka_unit_test(test_strays),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_reboot),
+		cmocka_unit_test(test_crosscheck),
 		cmocka_unit_test(test_torment),
 		cmocka_unit_test(test_every_cut),
 	};
