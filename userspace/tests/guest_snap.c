@@ -525,7 +525,7 @@ static void test_rate(void **state)
  */
 static bool wait_for_helper(struct cowsnap *cs, size_t pages)
 {
-	double until = now() + 0.05;
+	uint64_t until = now_ns() + 50 * 1000000;
 	struct snapshot_stats stats;
 
 	do {
@@ -533,7 +533,7 @@ static bool wait_for_helper(struct cowsnap *cs, size_t pages)
 		if (stats.helper_pages >= pages)
 			return true;
 		usleep(500);
-	} while (now() < until);
+	} while (now_ns() < until);
 	return false;
 }
 
