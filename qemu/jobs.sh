@@ -140,12 +140,13 @@ cell() {
 }
 
 # kv_cell ARM ROUND: workload kv, a store that is saved while it is written, in
-# the columns of cowbench, with begin_ns, end_ns and helper_pages behind them. Arm snapshot takes its snapshots with libcowsnap,
-# snapshot-all lets its helper break every page as well, all others fork.
+# the columns of cowbench, with begin_ns, end_ns and helper_pages behind them.
+# Arm snapshot takes its snapshots with libcowsnap, snapshot-all lets its helper
+# break every page as well, all others fork. Nobody listens.
 kv_cell() {
 	cell_dir=$OUT/$1.kv.$2
 	mkdir -p "$cell_dir"
-	: >"$cell_dir/unlogged"
+	: >"$cell_dir/unheard"
 	keep_lists_short || return 1
 	options="--size ${COW_kv_size:-256M} --seed $2 --output /tmp/kv --csv"
 	options="$options --hist $cell_dir/touch.hist"

@@ -131,12 +131,13 @@ static void load_part(struct run *run, struct cell *c, enum part part,
 			part_files[part], parse_status_name(ret));
 }
 
-/* The guest leaves this file where it did not turn on the log */
-static bool is_unlogged(const struct run *run, const struct cell_key *key)
+/* The guest leaves an empty file where it left something out: the log, or all */
+static bool is_marked(const struct run *run, const struct cell_key *key,
+		      const char *mark)
 {
-	char *path = xasprintf("%s/raw/%s/%s.%s.%ju/unlogged", run->dir,
+	char *path = xasprintf("%s/raw/%s/%s.%s.%ju/%s", run->dir,
 			       clock_name(key->clock), key->arm, key->workload,
-			       (uintmax_t)key->round);
+			       (uintmax_t)key->round, mark);
 	bool there = !access(path, F_OK);
 
 	free(path);
@@ -161,6 +162,12 @@ static void check_touch(struct run *run, const char *name, struct cell *c)
 	problem(run, PROBLEM_CELL,
 		"%s: touch.hist holds %ju samples, user.csv says %ju: left out of the pictures",
 		name, (uintmax_t)c->touch.total, (uintmax_t)c->user.lat.count);
+}
+
+/* Is the file of the listening pass? */
+static bool is_heard(enum part part)
+{
+	return part == PART_LISTEN || part == PART_HIST || part == PART_STATS;
 }
 
 /* One line for all files a cell lacks, those that every cell lacks aside */
@@ -203,9 +210,13 @@ static void load_cells(struct run *run)
 
 		if (c->has_dir) {
 			dirs++;
-			c->unlogged = is_unlogged(run, &c->key);
+			c->unheard = is_marked(run, &c->key, "unheard");
+			c->unlogged = c->unheard ||
+				      is_marked(run, &c->key, "unlogged");
 			for (int p = 0; p < PARTS; p++) {
 				load_part(run, c, (enum part)p, name, a.part);
+				if (c->unheard && is_heard((enum part)p))
+					a.part[p] = false;
 				everywhere[p] &= a.part[p];
 			}
 			check_verified(run, name, "user.csv", &c->user);

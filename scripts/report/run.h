@@ -35,6 +35,7 @@ struct problem {
  * @key: which
  * @has_dir: there is a folder for it under raw/
  * @unlogged: its listening pass was made with timing alone, without the log
+ * @unheard: it has no listening pass
  * @user_ok: @user holds the quiet pass
  * @listen_ok: @listen holds the listening pass
  * @hist_ok: @hist holds the debugfs histogram of that pass
@@ -51,7 +52,7 @@ struct problem {
  */
 struct cell {
 	struct cell_key key;
-	bool has_dir, unlogged;
+	bool has_dir, unlogged, unheard;
 	bool user_ok, listen_ok, hist_ok, touch_ok, stats_ok, log_ok;
 	struct user_rec user, listen;
 	struct stage_list hist;

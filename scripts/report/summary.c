@@ -373,7 +373,7 @@ void cross_check_cell(const struct cell *c, struct cross_check *x)
 	v[0] = x->log;
 	v[1] = x->hist;
 	v[2] = x->faults;
-	want = 1 + !c->unlogged + faults_count;
+	want = c->unheard ? 0 : 1 + !c->unlogged + faults_count;
 	x->verdict = VERDICT_AGREE;
 	for (size_t i = 0; i < (faults_count ? 3 : 2); i++) {
 		if (v[i] == NONE)

@@ -222,6 +222,24 @@ static void test_truncated_cell(void **state)
 		"next,seq,wall,user,touch,8,20,6,19,21,22,23,40,2,4,4,0,82.5,"));
 }
 
+/* A cell that nobody listened to lacks nothing */
+static void test_unheard(void **state)
+{
+	static const char kv[] = "run/raw/wall/baseline.kv.1";
+
+	(void)state;
+	sh("cd %s && cp -r run/raw/wall/baseline.seq.1 %s && cd %s && rm listen.csv latency_hist && rm -f stats && sed -i '2s/^seq/kv/' user.csv",
+	   tmp, kv, kv);
+	assert_int_equal(report("--check"), 2);
+	said("wall/baseline.kv.1: absent, and left out: listen.csv, latency_hist");
+	sh("touch %s/%s/unheard", tmp, kv);
+	/* The other clock has no such cell, and that is said. */
+	assert_int_equal(report("--check"), 2);
+	assert_false(says("run/report.md", "wall/baseline.kv.1: absent"));
+	assert_false(says("run/report.md", ": incomplete"));
+	assert_true(says("run/summary.csv", "baseline,kv,wall,user,touch,"));
+}
+
 /* A histogram cut between two stages looks whole; the counts tell */
 static void test_lost_stage(void **state)
 {
@@ -338,6 +356,7 @@ int main(void)
 		TEST(test_disagree),
 		TEST(test_lost_round),
 		TEST(test_truncated_cell),
+		TEST(test_unheard),
 		TEST(test_lost_stage),
 		TEST(test_panic),
 		TEST(test_failed_data),
