@@ -171,5 +171,7 @@ bool arm_prepares(const char *arm)
  */
 bool wall_only(const struct cell_key *key)
 {
-	return !strcmp(key->arm, "helper") || !strcmp(key->workload, "threads");
+	return !strcmp(key->arm, "helper") ||
+	       !strcmp(key->workload, "threads") ||
+	       !strcmp(key->workload, "kv");
 }

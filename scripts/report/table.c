@@ -729,6 +729,7 @@ static struct table *grid(const struct run *run, const struct summary *sum,
 
 		if (r->clock != clock || r->source != SRC_USER ||
 		    is_sweep(r->arm) || !strcmp(r->arm, "baseline") ||
+		    r != touch_row(sum, clock, r->arm, r->workload) ||
 		    isnan(value(r)))
 			continue;
 		add_name(r->arm, arm, &narm, ARRAY_SIZE(arm), cmp_arm);
