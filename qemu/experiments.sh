@@ -65,7 +65,7 @@ redis_arm() {
 redis() {
 	large=$(awk '/^MemTotal/ { print ($2 > 1500000) }' /proc/meminfo)
 	# An instruction counted takes ten times as long.
-	[ "${COW_quick:-0}$COW_clock" = 0wall ] || large=0
+	[ "${COW_quick:-0}${COW_clock:-}" = 0wall ] || large=0
 	case $2 in
 	64) keys=${COW_keys:-$((large ? 1700000 : 425000))} ;;
 	*) keys=${COW_keys:-$((large ? 6000 : 1500))} ;;
