@@ -173,13 +173,18 @@ suite() {
 	return $suite_status
 }
 
-# probed NAME OPTION...: what the writer pays while cowlat looks on
+# probed NAME OPTION...: what the writer pays while cowlat looks on; NAME.absent
+# is left where this kernel has not what it would look at
 probed() {
 	probed_name=$1
 	shift
 	cowlat -j "$@" >"$OUT/$probed_name.json" 2>"$OUT/$probed_name.err" &
 	until grep -q '^Timed' "$OUT/$probed_name.err"; do
-		kill -0 $! 2>/dev/null || return 1
+		if ! kill -0 $! 2>/dev/null; then
+			grep -q 'does not have it$' "$OUT/$probed_name.err" || return 1
+			: >"$OUT/$probed_name.absent"
+			return
+		fi
 		sleep 0.1
 	done
 	cowbench --size 16M --csv >"$OUT/$probed_name.csv" || return 1
