@@ -89,7 +89,7 @@ static void *map_private(size_t bytes, int prot)
 
 static long faults_of_writing(void *base, size_t bytes)
 {
-	struct rusage before, after;
+	struct rusage before = { 0 }, after = { 0 };
 	size_t at;
 
 	getrusage(RUSAGE_THREAD, &before);

@@ -344,7 +344,7 @@ static unsigned int write_page(size_t page, unsigned char gen)
 {
 	volatile uint64_t *words = (void *)place_of(page);
 	const uint64_t value = word_of(page, page % WORDS, gen);
-	struct rusage before, after;
+	struct rusage before = { 0 }, after = { 0 };
 
 	getrusage(RUSAGE_SELF, &before);
 	words[page % WORDS] = value;
