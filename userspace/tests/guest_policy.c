@@ -1864,6 +1864,7 @@ static struct stage run_timed(const char *policy, size_t window, uint64_t cap)
 		set_policy(policy, window);
 		run();
 	} else {
+		knob_set("precopy", "0");
 		warm_up();
 		knob_set("reset", "1");
 		carry_out();
@@ -1875,6 +1876,16 @@ static struct stage run_timed(const char *policy, size_t window, uint64_t cap)
 	return stage;
 }
 
+/* Is @a, but for 5%, @b? */
+static bool is_about(uint64_t a, uint64_t b)
+{
+	return a <= b + b / 20 && b <= a + a / 20;
+}
+
+/*
+ * What a fault costs changes with what else the host does: the cap is held
+ * against a cost that was the same before and after.
+ */
 static void test_cap(void **state)
 {
 	const char *policy = *state;
@@ -1882,14 +1893,17 @@ static void test_cap(void **state)
 		strcmp(policy, "fixed") ?
 			RAMP_FAULTS + (CAP_PAGES - RAMP_PAGES) / 32 :
 			CAP_PAGES / 32;
-	struct stage stage;
+	struct stage stage, before, after;
+	unsigned int tries = 0;
 	uint64_t cap;
 
-	stage = run_timed(NULL, 0, 0);
-	assert_int_equal(stage.count, CAP_PAGES);
-	cap = 3 * stage.p50;
-
-	stage = run_timed(policy, 32, cap);
+	do {
+		before = run_timed(NULL, 0, 0);
+		assert_int_equal(before.count, CAP_PAGES);
+		cap = 3 * before.p50;
+		stage = run_timed(policy, 32, cap);
+		after = run_timed(NULL, 0, 0);
+	} while (!is_about(before.p50, after.p50) && ++tries < 20);
 	print_message("# cap %llu: %llu faults, median %llu, p99 %llu\n",
 		      (unsigned long long)cap, (unsigned long long)stage.count,
 		      (unsigned long long)stage.p50,
