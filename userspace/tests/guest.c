@@ -727,18 +727,6 @@ bool swap_on(const char *size)
 }
 
 /**
- * map_program - map all of this program's own pages
- *
- * A page of code that runs for the first time is a minor fault. After this, who
- * counts faults on his data counts none of them.
- */
-void map_program(void)
-{
-	if (mlockall(MCL_CURRENT) || munlockall())
-		abort();
-}
-
-/**
  * avoid_stale_breakpoints - stay on one CPU where QEMU needs it
  *
  * QEMU before 8.1 can run a breakpoint that one CPU has just removed from the

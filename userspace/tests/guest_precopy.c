@@ -1932,7 +1932,6 @@ int main(int argc, char **argv)
 	CPU_ZERO(&cpus);
 	CPU_SET(0, &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);
-	map_program();
 	return arms_run("guest_precopy", tests, ARRAY_SIZE(tests), clean_up,
 			argv[1]);
 }

@@ -518,7 +518,6 @@ static void test_rate(void **state)
 	cowsnap_destroy(cs);
 }
 
-/* Who goes upward is helped, who goes here and there is left alone. */
 /*
  * Until the helper has served so many pages, or for 50 ms: how fast it is
  * depends on the kernel, and is measured elsewhere. Return: whether it has.
@@ -537,6 +536,7 @@ static bool wait_for_helper(struct cowsnap *cs, size_t pages)
 	return false;
 }
 
+/* Who goes upward is helped, who goes here and there is left alone. */
 static void test_stream(void **state)
 {
 	struct cowsnap *cs = create(64 * MIB, 64 * MIB, 0, 0);
