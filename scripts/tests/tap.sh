@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # TAP from a shell: `try NAME COMMAND...` is a test that passes if the command
 # does, `refuse NAME PATTERN COMMAND...` one that passes if the command fails
-# with one line on standard error that matches. finish prints the plan.
+# with one line on standard error that matches, `ended STATUS DIR NAME` one of a
+# guest's boot. finish prints the plan.
 tests=0
 
 result() {
@@ -33,6 +34,17 @@ refuse() {
 	else
 		result ok "$name"
 	fi
+}
+
+# If the guest did not end well, the end of its log in DIR goes with it.
+ended() {
+	if (($1 == 0)); then
+		result ok "$3"
+		return
+	fi
+	result 'not ok' "$3" "cowguest ended with status $1; $2/console.log ends in:
+$(tail -n 12 "$2/console.log" | cut -c 1-160)
+$(grep -hsE -m 1 -A 25 'BUG|WARNING|Oops|KASAN|INFO:' "$2/dmesg.log" | cut -c 1-120)"
 }
 
 finish() {
