@@ -74,19 +74,29 @@ column() {
 		NR == 2 { print $n }' "$2"
 }
 
-# run_guest OUT OPTIONS...: run cowguest, with OUT for the results; once more
+# guest_once OUT OPTIONS...: run cowguest, with OUT for the results, and what it
+# says of the guest's end in OUT too
+guest_once() {
+	local out=$1
+	shift
+	mkdir -p "$out"
+	# Ctrl-C is for cowguest, which has something to say to it.
+	{ "$build/host/cowguest" --out "$out" "$@" 2>&1 >&3 | tee -i "$out/cowguest.log" >&2; } 3>&1
+}
+
+# run_guest OUT OPTIONS...: the same; once more
 # where the emulator's own bug ended it, which has nothing to do with ours:
 # multi-threaded TCG before QEMU 8.1 may run into a static branch's int3 after
 # the kernel has taken it away.
 run_guest() {
 	local out=$1 status=0
 	shift
-	"$build/host/cowguest" --out "$out" "$@" || status=$?
+	guest_once "$out" "$@" || status=$?
 	if ((status == 3)) && grep -q 'Oops: int3' "$out/console.log"; then
 		say "that was QEMU's int3 bug (see README); once more" >&2
 		rm -rf "$out"
 		status=0
-		"$build/host/cowguest" --out "$out" "$@" || status=$?
+		guest_once "$out" "$@" || status=$?
 	fi
 	return $status
 }

@@ -42,9 +42,10 @@ ended() {
 		result ok "$3"
 		return
 	fi
-	result 'not ok' "$3" "cowguest ended with status $1; $2/console.log ends in:
-$(tail -n 12 "$2/console.log" | cut -c 1-160)
-$(grep -hsE -m 1 -A 25 'BUG|WARNING|Oops|KASAN|INFO:' "$2/dmesg.log" | cut -c 1-120)"
+	result 'not ok' "$3" "cowguest ended with status $1:
+$(tail -n 20 "$2/cowguest.log" | cut -c 1-160)
+$2/console.log ends in:
+$(tail -n 20 "$2/console.log" | cut -c 1-160)"
 }
 
 finish() {
