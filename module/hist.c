@@ -99,16 +99,17 @@ static void sum_parts(const struct cow_hist *hist, struct cow_hist_cpu *sum)
 
 	for_each_possible_cpu(cpu) {
 		const struct cow_hist_cpu *part = per_cpu_ptr(hist->cpu, cpu);
+		u64 count = READ_ONCE(part->count), min = READ_ONCE(part->min);
 
-		if (!part->count)
+		if (!count)
 			continue;
-		if (!sum->count || part->min < sum->min)
-			sum->min = part->min;
-		sum->max = max(sum->max, part->max);
-		sum->count += part->count;
-		sum->sum += part->sum;
+		if (!sum->count || min < sum->min)
+			sum->min = min;
+		sum->max = max(sum->max, READ_ONCE(part->max));
+		sum->count += count;
+		sum->sum += READ_ONCE(part->sum);
 		for (i = 0; i < COW_HIST_BUCKETS; i++)
-			sum->bucket[i] += part->bucket[i];
+			sum->bucket[i] += READ_ONCE(part->bucket[i]);
 	}
 }
 

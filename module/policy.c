@@ -553,16 +553,16 @@ void cow_stats_show(struct seq_file *m)
 	for_each_possible_cpu(cpu) {
 		const struct cow_stats *part = per_cpu_ptr(stats, cpu);
 
-		sum.faults += part->faults;
-		sum.copied += part->copied;
-		sum.windows += part->windows;
-		sum.left += part->left;
-		sum.neighbours += part->neighbours;
-		sum.reused += part->reused;
-		sum.hit += part->hit;
-		sum.wasted += part->wasted;
+		sum.faults += READ_ONCE(part->faults);
+		sum.copied += READ_ONCE(part->copied);
+		sum.windows += READ_ONCE(part->windows);
+		sum.left += READ_ONCE(part->left);
+		sum.neighbours += READ_ONCE(part->neighbours);
+		sum.reused += READ_ONCE(part->reused);
+		sum.hit += READ_ONCE(part->hit);
+		sum.wasted += READ_ONCE(part->wasted);
 		for (i = 0; i < NR_COW_SKIPS; i++)
-			sum.skipped[i] += part->skipped[i];
+			sum.skipped[i] += READ_ONCE(part->skipped[i]);
 	}
 
 	seq_printf(m, "faults %llu\n", sum.faults);
