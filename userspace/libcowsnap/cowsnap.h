@@ -42,8 +42,9 @@
  *           helper. Reads take faults too, 16 pages each, as the page tables
  *           have moved away; the helper takes most of these in advance.
  *   memory  a page for each page written or broken by the helper, and page
- *           tables for the region: 2 MiB a GiB. The view costs nothing.
- *   end     a piece at a time, with at most 128 copies in it. mremap()
+ *           tables for the region: 2 MiB a GiB. The view costs nothing but
+ *           addresses: from 64 MiB on, region and view take whole GiB each.
+ *   end     a piece at a time, with at most 32 copies in it. mremap()
  *           takes the pages away, so that nobody can change them; userfaultfd
  *           lets who comes for them wait; the copies among them are brought to
  *           the memfd; mremap() puts the view's page tables, which are still

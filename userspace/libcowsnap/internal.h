@@ -45,6 +45,7 @@ struct helper {
  * struct cowsnap - a region
  * @base: where it is
  * @size: bytes, whole pages
+ * @span: bytes that are mapped, the last of them behind the memfd's end
  * @map: the reservation around it
  * @map_size: bytes of @map
  * @align: of @base, and of every view
@@ -61,6 +62,7 @@ struct helper {
 struct cowsnap {
 	unsigned char *base;
 	size_t size;
+	size_t span;
 	unsigned char *map;
 	size_t map_size;
 	size_t align;

@@ -180,9 +180,9 @@ static void test_memory(void **state)
 }
 
 /* Snapshot after snapshot, against a copy. */
-static void test_again_and_again(void **state)
+static void snapshot_again(size_t bytes, size_t rounds)
 {
-	struct cowsnap *cs = create(8 * MIB, MIB, 0, 0);
+	struct cowsnap *cs = create(bytes, MIB, 0, 0);
 	const size_t words = cowsnap_size(cs) / 8;
 	uint64_t *word = cowsnap_base(cs), rng = 1;
 	uint64_t *shadow = malloc(words * 8);
@@ -190,11 +190,10 @@ static void test_again_and_again(void **state)
 	size_t i, round;
 	uint64_t maps;
 
-	(void)state;
 	fill(cs, 5);
 	memcpy(shadow, word, words * 8);
 	maps = strlen(file_text("/proc/self/maps"));
-	for (round = 0; round < 30; round++) {
+	for (round = 0; round < rounds; round++) {
 		view = begin(cs);
 		for (i = 0; i < round * 200; i++) {
 			rng = rng * 6364136223846793005ULL + 1;
@@ -210,6 +209,14 @@ static void test_again_and_again(void **state)
 			maps + 200);
 	free(shadow);
 	cowsnap_destroy(cs);
+}
+
+/* A small one, and one that takes up whole GiB of address space. */
+static void test_again_and_again(void **state)
+{
+	(void)state;
+	snapshot_again(8 * MIB, 30);
+	snapshot_again(65 * MIB + PAGE_BYTES, 4);
 }
 
 /*
