@@ -152,6 +152,7 @@ kv_cell() {
 	options="$options --hist $cell_dir/touch.hist"
 	case $1 in
 	snapshot) ;;
+	no-snapshot) options="$options --snapshot none" ;;
 	snapshot-all) options="$options --budget ${COW_kv_size:-256M} --everything" ;;
 	*)
 		set_arm "$1" >/dev/null || return 1

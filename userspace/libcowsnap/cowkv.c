@@ -48,6 +48,7 @@ static const char doc[] =
 	"EXAMPLES:\n"
 	"    cowkv                                # 64 MiB, libcowsnap, save to ./cowkv.save\n"
 	"    cowkv -s 256M -m fork                # the same by fork()\n"
+	"    cowkv -s 256M -m none                # what a writer waits for without any\n"
 	"    cowkv -b 32M -e                      # the helper breaks up to 32 MiB of pages\n"
 	"    cowkv -p seq -b 64M                  # ascending keys: the helper runs ahead\n"
 	"    cowkv -n 3 -c                        # three snapshots, as CSV\n"
@@ -76,7 +77,9 @@ enum {
 static const struct argp_option options[] = {
 	{ "size", 's', "SIZE", 0, "Size of the store, with K, M or G (64M)",
 	  0 },
-	{ "snapshot", 'm', "HOW", 0, "cowsnap or fork (cowsnap)", 0 },
+	{ "snapshot", 'm', "HOW", 0,
+	  "cowsnap, fork, or none: a copy made beforehand is saved, so what the writer feels is not the snapshot's doing (cowsnap)",
+	  0 },
 	{ "pattern", 'p', "NAME", 0,
 	  "Which keys are written: rand or seq (rand)", 0 },
 	{ "writes", 'W', "N", 0,
@@ -101,9 +104,13 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
+enum how { HOW_COWSNAP, HOW_FORK, HOW_NONE };
+
+static const char *const hows[] = { "cowsnap", "fork", "none" };
+
 struct args {
 	uint64_t size;
-	bool fork;
+	enum how how;
 	bool seq;
 	uint64_t writes;
 	uint64_t pace_ns;
@@ -140,6 +147,7 @@ static bool either(const char *option, const char *arg, const char *no,
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct args *args = state->input;
+	size_t how;
 
 	switch (key) {
 	case 's':
@@ -150,7 +158,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			    arg);
 		break;
 	case 'm':
-		args->fork = either("--snapshot", arg, "cowsnap", "fork");
+		for (how = 0; how < ARRAY_SIZE(hows); how++)
+			if (!strcmp(arg, hows[how]))
+				break;
+		if (how == ARRAY_SIZE(hows))
+			die("--snapshot: '%s' is not accepted, cowsnap, fork or none is",
+			    arg);
+		args->how = how;
 		break;
 	case 'p':
 		args->seq = either("--pattern", arg, "rand", "seq");
@@ -487,7 +501,7 @@ static void verify(const char *path, uint64_t ops)
  * @args: the command line
  * @store: the store
  * @cs: its region, unless it is fork's
- * @view: what is frozen: of libcowsnap, or of the child
+ * @view: what is saved: of libcowsnap, of the child, or a copy
  * @child: who holds it, if it is fork's
  * @release: closing it lets the child go
  * @over: the snapshot is
@@ -579,7 +593,9 @@ static void begin(struct run *run)
 {
 	int saved[2], release[2];
 
-	if (!run->args->fork) {
+	if (run->args->how == HOW_NONE)
+		return;
+	if (run->args->how == HOW_COWSNAP) {
 		run->view = snapshot_begin(run->cs);
 		if (!run->view)
 			die("snapshot_begin: %s", strerror(errno));
@@ -617,7 +633,7 @@ static void *saver_main(void *arg)
 	int status;
 	char byte;
 
-	if (!run->args->fork) {
+	if (run->args->how != HOW_FORK) {
 		uint64_t start;
 
 		if (run->args->corrupt)
@@ -625,7 +641,7 @@ static void *saver_main(void *arg)
 		save(run->view, run->args->output);
 		run->after = memory(0);
 		start = now_ns();
-		if (snapshot_end(run->cs))
+		if (run->cs && snapshot_end(run->cs))
 			die("snapshot_end: %s", strerror(errno));
 		run->end_ns = now_ns() - start;
 	} else {
@@ -681,7 +697,7 @@ static void report(const struct run *run, const struct round *round,
 
 	if (run->after > run->before)
 		grown = run->after - run->before;
-	if (!args->fork) {
+	if (args->how == HOW_COWSNAP) {
 		snapshot_stats(run->cs, &stats);
 		if (stats.pages > round->touched)
 			wasted = stats.pages - round->touched;
@@ -701,7 +717,7 @@ static void report(const struct run *run, const struct round *round,
 		       percentile(l, 900), percentile(l, 990),
 		       percentile(l, 999), l->max, round->elapsed,
 		       round->faults, round->touched);
-		if (args->fork)
+		if (args->how != HOW_COWSNAP)
 			printf(",,");
 		else
 			printf("%" PRIu64 ",%" PRIu64 ",", stats.pages, wasted);
@@ -712,7 +728,7 @@ static void report(const struct run *run, const struct round *round,
 		       " %6" PRIu64 " %6" PRIu64 " %7" PRIu64 " %9" PRIu64
 		       " %7ld %7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %9" PRIu64
 		       " %10" PRIu64 " %7" PRIu64 " yes\n",
-		       args->fork ? "fork" : "cowsnap", l->count,
+		       hows[args->how], l->count,
 		       l->sum / l->count, l->min, percentile(l, 500),
 		       percentile(l, 900), percentile(l, 990),
 		       percentile(l, 999), l->max, round->faults,
@@ -774,6 +790,7 @@ static void run_round(const struct args *args, struct cowsnap *cs,
 	struct round *round = shared_alloc(sizeof(*round), "--size");
 	unsigned char *touched = shared_alloc(pages, "--size");
 	struct run run = { .args = args, .store = store, .cs = cs };
+	struct region copy = { 0 };
 	uint64_t n;
 	size_t i;
 
@@ -785,12 +802,19 @@ static void run_round(const struct args *args, struct cowsnap *cs,
 		store->ops = op;
 	}
 	round->ops = store->ops;
+	if (args->how == HOW_NONE) {
+		region_map(&copy, KIND_4K, args->size);
+		memcpy(copy.base, store, args->size);
+		run.view = (struct store *)copy.base;
+	}
 	run.before = memory(0);
 	write_on(&run, round, touched, pace_iters);
 	for (i = 0; i < pages; i++)
 		round->touched += touched[i];
 	verify(args->output, round->ops);
 	report(&run, round, number);
+	if (args->how == HOW_NONE)
+		region_unmap(&copy);
 	munmap(touched, pages);
 	munmap(round, sizeof(*round));
 }
@@ -820,7 +844,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	memory_require(args.size * 2, "--size");
-	if (args.fork) {
+	if (args.how != HOW_COWSNAP) {
 		region_map(&region, KIND_4K, args.size);
 		store = (struct store *)region.base;
 	} else {

@@ -643,6 +643,7 @@ static void test_cowkv(void **state)
 		{ "-s 16M -m fork --corrupt", 1, "key 1 is not as write" },
 		{ "--verify /tmp/kv", 1, "key 1 is not as write" },
 		{ "--verify /bin/cowkv", 1, "not a file of cowkv's" },
+		{ "-s 1M -m none", 0, "none " },
 		{ "-s 16M -o /nowhere/kv", 1, "cannot open /nowhere/kv" },
 	};
 	char command[256], text[4096];

@@ -86,7 +86,7 @@ static void test_bad_options(void **state)
 		{ "cowbench --mapper /nowhere/x", "cannot open /nowhere/x" },
 		{ "cowkv --size 100", "--size: '100' is not accepted" },
 		{ "cowkv --size 4K", "from 64K" },
-		{ "cowkv --snapshot copy", "cowsnap or fork" },
+		{ "cowkv --snapshot copy", "cowsnap, fork or none" },
 		{ "cowkv --pattern zipf", "rand or seq" },
 		{ "cowkv --writes 0", "--writes: '0' is not accepted" },
 		{ "cowkv --budget 1T", "--budget: '1T' is not accepted" },
