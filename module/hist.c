@@ -70,14 +70,16 @@ void cow_hist_destroy(struct cow_hist *hist)
 void cow_hist_add(struct cow_hist *hist, u64 ns)
 {
 	struct cow_hist_cpu *part = this_cpu_ptr(hist->cpu);
+	u64 *bucket = &part->bucket[bucket_of(ns)];
 
+	/* Others may read it meanwhile. */
 	if (!part->count || ns < part->min)
-		part->min = ns;
+		WRITE_ONCE(part->min, ns);
 	if (ns > part->max)
-		part->max = ns;
-	part->count++;
-	part->sum += ns;
-	part->bucket[bucket_of(ns)]++;
+		WRITE_ONCE(part->max, ns);
+	WRITE_ONCE(part->count, part->count + 1);
+	WRITE_ONCE(part->sum, part->sum + ns);
+	WRITE_ONCE(*bucket, *bucket + 1);
 }
 
 /**

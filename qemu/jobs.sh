@@ -174,6 +174,22 @@ suite() {
 	return $suite_status
 }
 
+# crowd ARM PATTERN: faults on three cores in one VMA, while others read what they
+# count and turn the switches
+crowd() {
+	set_arm "$1" >/dev/null || return 1
+	echo 1 >"$COWLAB"/timing
+	while :; do cat "$COWLAB"/stats "$COWLAB"/latency_hist; done >/dev/null &
+	crowd_reader=$!
+	while :; do for n in 4 16 64; do echo $n >"$COWLAB"/window; done; done &
+	cowbench --threads 3 --size 16M -L -w both -n 8 -p "$2"
+	crowd_status=$?
+	kill $! $crowd_reader
+	echo 0 >"$COWLAB"/timing
+	unset_arm
+	return $crowd_status
+}
+
 # probed NAME OPTION...: what the writer pays while cowlat looks on; NAME.absent
 # is left where this kernel has not what it would look at
 probed() {
