@@ -200,24 +200,34 @@ static struct table *table_prefork(const struct experiments *x,
 	return t;
 }
 
-void section_prefork(const struct report *rep, struct doc *doc)
+/* A section of one table a clock, if any clock has it */
+static void section_of(const struct report *rep, struct doc *doc,
+		       const char *heading,
+		       struct table *(*table)(const struct experiments *x,
+					      enum cow_clock clock),
+		       const char *command)
 {
 	struct experiments x;
 	bool any = false;
 
 	experiments_list(&x, rep->run);
 	for (size_t c = 0; c < ARRAY_SIZE(clocks); c++) {
-		struct table *t = table_prefork(&x, clocks[c]);
+		struct table *t = table(&x, clocks[c]);
 
 		if (t && !any)
-			doc_heading(doc, 2,
-				    "A server that forks for each request");
+			doc_heading(doc, 2, "%s", heading);
 		any |= t != NULL;
 		doc_table(doc, t);
 	}
 	if (any)
-		doc_command(doc, "make run WORKLOADS=prefork");
+		doc_command(doc, "%s", command);
 	experiments_free(&x);
+}
+
+void section_prefork(const struct report *rep, struct doc *doc)
+{
+	section_of(rep, doc, "A server that forks for each request",
+		   table_prefork, "make run WORKLOADS=prefork");
 }
 
 static double fork_value(const struct at *at, const char *size,
@@ -380,22 +390,8 @@ static struct table *table_limits(const struct experiments *x,
 
 void section_limits(const struct report *rep, struct doc *doc)
 {
-	struct experiments x;
-	bool any = false;
-
-	experiments_list(&x, rep->run);
-	for (size_t c = 0; c < ARRAY_SIZE(clocks); c++) {
-		struct table *t = table_limits(&x, clocks[c]);
-
-		if (t && !any)
-			doc_heading(doc, 2,
-				    "Too little memory for both copies");
-		any |= t != NULL;
-		doc_table(doc, t);
-	}
-	if (any)
-		doc_command(doc, "make run WORKLOADS=memory");
-	experiments_free(&x);
+	section_of(rep, doc, "Too little memory for both copies", table_limits,
+		   "make run WORKLOADS=memory");
 }
 
 /* Pages a second, or ns a page, of a row of scaling.csv */
