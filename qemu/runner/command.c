@@ -9,7 +9,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+#ifdef __x86_64__
+#include <x86intrin.h>
+#endif
 
 /*
  * Both clocks: an oops ends the guest, a panic ends QEMU (-no-reboot), the
@@ -86,6 +90,55 @@ char *qemu_version(const char *qemu)
 	return n ? xasprintf("%.*s", (int)n, p) : xstrdup("unknown");
 }
 
+#ifdef __x86_64__
+#define TSC_TRIES 32
+#define TSC_SPAN_MS 50
+
+/* The TSC, and the time at which it was read: of some tries the quickest. */
+static uint64_t read_tsc(int64_t *ns)
+{
+	uint64_t tsc = 0, before, took, best = UINT64_MAX;
+	struct timespec ts;
+	int i;
+
+	for (i = 0; i < TSC_TRIES; i++) {
+		before = __rdtsc();
+		clock_gettime(CLOCK_MONOTONIC_RAW, &ts);
+		took = __rdtsc() - before;
+		if (took >= best)
+			continue;
+		best = took;
+		tsc = before;
+		*ns = ts.tv_sec * 1000000000LL + ts.tv_nsec;
+	}
+	return tsc;
+}
+
+/*
+ * The frequency of the TSC, which is TCG's TSC too. A guest that measures it
+ * against an emulated timer, which comes late on a busy host, is wrong: its clock
+ * was seen to run 35 times too fast.
+ */
+static unsigned int tsc_khz(void)
+{
+	static unsigned int khz;
+	int64_t start = 0, end = 0;
+	uint64_t first;
+
+	if (khz)
+		return khz;
+	first = read_tsc(&start);
+	usleep(TSC_SPAN_MS * 1000);
+	khz = (read_tsc(&end) - first) * 1000000 / (end - start);
+	return khz;
+}
+#else
+static unsigned int tsc_khz(void)
+{
+	return 0;
+}
+#endif
+
 /**
  * kernel_line - the guest kernel's command line
  * @o: options
@@ -94,8 +147,15 @@ char *qemu_version(const char *qemu)
  */
 char *kernel_line(const struct opts *o)
 {
-	return xasprintf("%s %s%s%s", LINE_COMMON,
-			 o->icount ? LINE_ICOUNT : LINE_WALL,
+	unsigned int khz = 0;
+	char tsc[32] = "";
+
+	if (o->accel == ACCEL_TCG && !o->icount)
+		khz = tsc_khz();
+	if (khz)
+		snprintf(tsc, sizeof(tsc), " tsc_early_khz=%u", khz);
+	return xasprintf("%s %s%s%s%s", LINE_COMMON,
+			 o->icount ? LINE_ICOUNT : LINE_WALL, tsc,
 			 o->append ? " " : "", o->append ? o->append : "");
 }
 
