@@ -727,6 +727,31 @@ bool swap_on(const char *size)
 }
 
 /**
+ * stay_on_one_cpu - run on one CPU, or on all that there were before
+ * @on: which of both
+ *
+ * A page in another CPU's LRU cache has a reference that nobody can tell from
+ * somebody else's: it is copied, not reused, and the window around a fault on it
+ * is not served. So who expects exact numbers does not move between CPUs.
+ */
+void stay_on_one_cpu(bool on)
+{
+	static cpu_set_t before;
+	static bool is_on;
+	cpu_set_t one;
+
+	if (is_on == on)
+		return;
+	is_on = on;
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	if (on && sched_getaffinity(0, sizeof(before), &before))
+		abort();
+	if (sched_setaffinity(0, sizeof(one), on ? &one : &before))
+		abort();
+}
+
+/**
  * avoid_stale_breakpoints - stay on one CPU where QEMU needs it
  *
  * QEMU before 8.1 can run a breakpoint that one CPU has just removed from the
@@ -740,15 +765,11 @@ void avoid_stale_breakpoints(void)
 {
 	const char *tcg = getenv("COW_tcg");
 	unsigned int eax, ebx, ecx, edx;
-	cpu_set_t one;
 
 	__cpuid(0x40000000, eax, ebx, ecx, edx);
 	if (ebx != TCG_EBX || (tcg && !strcmp(tcg, "single")))
 		return;
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	if (sched_setaffinity(0, sizeof(one), &one))
-		abort();
+	stay_on_one_cpu(true);
 }
 
 /**

@@ -153,6 +153,7 @@ void set_huge_pages(unsigned int count);
 
 bool swap_on(const char *size);
 void swap_off(void);
+void stay_on_one_cpu(bool on);
 void avoid_stale_breakpoints(void);
 void again_with_delays(char **argv);
 struct delays delays_get(void);

@@ -836,6 +836,7 @@ int main(int argc, char **argv)
 		TEST(test_memory_comes_back),
 	};
 
+	stay_on_one_cpu(true);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests_name("guest_contract", tests, NULL, NULL);

@@ -211,6 +211,7 @@ static void test_reuse(void **state)
 	pid_t child;
 
 	(void)state;
+	stay_on_one_cpu(true);
 	p = map_private(bytes, PROT_READ | PROT_WRITE);
 	madvise(p, bytes, MADV_NOHUGEPAGE);
 	faults_of_writing(p, bytes);
@@ -1081,6 +1082,7 @@ static int forget(void **state)
 {
 	(void)state;
 	cow_forget();
+	stay_on_one_cpu(false);
 	return 0;
 }
 

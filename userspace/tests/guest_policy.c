@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -649,17 +648,8 @@ static int restore_at_end(void **state)
 
 static int set_up(void **state)
 {
-	cpu_set_t cpus;
-
 	(void)state;
-	/*
-	 * A page in another CPU's LRU cache has a reference that precopy cannot
-	 * tell from anybody else's, and the numbers here are exact.
-	 */
-	CPU_ZERO(&cpus);
-	CPU_SET(0, &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus))
-		return 1;
+	stay_on_one_cpu(true);
 	plan = mmap(NULL, sizeof(*plan), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return plan == MAP_FAILED;

@@ -15,7 +15,6 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -1925,13 +1924,8 @@ static const struct arm_test tests[] = {
 /* An argument chooses tests: 'ksm*', '*[off]'. */
 int main(int argc, char **argv)
 {
-	cpu_set_t cpus;
-
 	(void)argc;
-	/* A page in another CPU's LRU batch looks referenced. */
-	CPU_ZERO(&cpus);
-	CPU_SET(0, &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
+	stay_on_one_cpu(true);
 	return arms_run("guest_precopy", tests, ARRAY_SIZE(tests), clean_up,
 			argv[1]);
 }
