@@ -148,7 +148,10 @@ kv_cell() {
 	mkdir -p "$cell_dir"
 	: >"$cell_dir/unheard"
 	keep_lists_short || return 1
+	# Its writer sleeps now and then, as a server does: one that never does waits
+	# longest for the saver's time slices, and for those of the host.
 	options="--size ${COW_kv_size:-256M} --seed $2 --output /tmp/kv --csv"
+	options="$options --idle 50000 --writes 10000"
 	options="$options --hist $cell_dir/touch.hist"
 	case $1 in
 	snapshot) ;;

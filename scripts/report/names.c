@@ -172,6 +172,6 @@ bool arm_prepares(const char *arm)
 bool wall_only(const struct cell_key *key)
 {
 	return !strcmp(key->arm, "helper") ||
-	       !strcmp(key->workload, "threads") ||
-	       !strcmp(key->workload, "kv");
+	       !strcmp(key->arm, "snapshot-all") ||
+	       !strcmp(key->workload, "threads");
 }

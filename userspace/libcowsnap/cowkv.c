@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "libcowsnap/cowsnap.h"
@@ -86,6 +87,8 @@ static const struct argp_option options[] = {
 	  "Writes after the snapshot, at least; they go on until it is over (100000)",
 	  0 },
 	{ "pace", 'P', "NS", 0, "Work between two writes (0)", 0 },
+	{ "idle", 'i', "NS", 0,
+	  "Sleep between two writes, as who waits for requests (0)", 0 },
 	{ "budget", 'b', "SIZE", 0, "What the helper may spend (0: no helper)",
 	  0 },
 	{ "rate", OPT_RATE, "SIZE", 0, "The same in a second (0: no limit)",
@@ -114,6 +117,7 @@ struct args {
 	bool seq;
 	uint64_t writes;
 	uint64_t pace_ns;
+	uint64_t idle_ns;
 	struct cowsnap_budget budget;
 	uint64_t rounds;
 	uint64_t seed;
@@ -174,6 +178,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case 'P':
 		args->pace_ns = number_arg("--pace", arg, 0, 1000000000);
+		break;
+	case 'i':
+		args->idle_ns = number_arg("--idle", arg, 0, 999999999);
 		break;
 	case 'b':
 		args->budget.bytes = size("--budget", arg);
@@ -743,6 +750,7 @@ static void report(const struct run *run, const struct round *round,
 static void write_on(struct run *run, struct round *round,
 		     unsigned char *touched, uint64_t pace_iters)
 {
+	const struct timespec idle = { .tv_nsec = run->args->idle_ns };
 	struct store *store = run->store;
 	struct rusage before, after;
 	uint64_t start, t0, t1, n;
@@ -758,6 +766,8 @@ static void write_on(struct run *run, struct round *round,
 
 		if (pace_iters)
 			work(pace_iters);
+		if (idle.tv_nsec)
+			nanosleep(&idle, NULL);
 		t0 = now_ns();
 		if (!n)
 			begin(run);

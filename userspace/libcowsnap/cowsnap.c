@@ -318,8 +318,6 @@ static int merge(struct cowsnap *cs, unsigned char *aside, size_t first,
 	if (ret)
 		goto undo;
 	wake(cs, first, nr);
-	/* Now nobody waits: the copies can go. */
-	madvise(aside, nr * PAGE, MADV_DONTNEED);
 	cs->stats.pages += copied;
 	return 0;
 undo:
@@ -362,7 +360,9 @@ static int merge_block(struct cowsnap *cs, unsigned char *aside, size_t first,
 		ret = merge(cs, aside, first + i, step);
 		if (ret)
 			return ret;
+		/* Who waited goes first, on one CPU too; then the copies can go. */
 		give_way(cowsnap_now() - start);
+		madvise(aside, step * PAGE, MADV_DONTNEED);
 	}
 	return 0;
 }
