@@ -147,7 +147,7 @@ static struct {
 	atomic_bool stop;
 	atomic_bool wrong;
 	char what[256];
-	atomic_bool pinned;
+	atomic_int pin_users; /* who has, or may inherit, gup_test's file */
 	atomic_uint ids;
 	atomic_ulong writes;
 	atomic_ulong faults; /* accesses that were refused for a while */
@@ -692,10 +692,14 @@ static void pin(void)
 {
 	struct pin_longterm_test arg = { .size = PINNED * PAGE_BYTES,
 					 .flags = below(2) };
+	int none = 0;
 	size_t i;
 
-	/* One at a time in the whole guest. */
-	if (atomic_exchange(&common->pinned, true))
+	/*
+	 * One at a time in the whole guest: gup_test has one state for all, which
+	 * the last close() of a file frees with no lock, in a child perhaps.
+	 */
+	if (!atomic_compare_exchange_strong(&common->pin_users, &none, 1))
 		return;
 	held.pin = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
 	held.first = below(FILE_START - PINNED);
@@ -706,7 +710,7 @@ static void pin(void)
 	if (ioctl(held.pin, PIN_LONGTERM_TEST_START, &arg)) {
 		close(held.pin);
 		held.pin = -1;
-		atomic_store(&common->pinned, false);
+		atomic_fetch_sub(&common->pin_users, 1);
 	}
 	unlock_alone(held.first, PINNED);
 }
@@ -717,7 +721,6 @@ static void unpin(void)
 	size_t i, k;
 
 	lock_alone(held.first, PINNED);
-	/* A child that closes an older one's file ends this one too. */
 	if (!ioctl(held.pin, PIN_LONGTERM_TEST_READ, &buf)) {
 		for (i = 0; i < PINNED; i++)
 			for (k = 0; k < WORDS; k++)
@@ -730,7 +733,7 @@ static void unpin(void)
 	unlock_alone(held.first, PINNED);
 	close(held.pin);
 	held.pin = -1;
-	atomic_store(&common->pinned, false);
+	atomic_fetch_sub(&common->pin_users, 1);
 }
 
 static void hold_or_release(void)
@@ -872,6 +875,7 @@ static void tidy_up(void)
 			map_pages(i, 1);
 	make_writable(0, PAGES);
 	close_range(first_fd, ~0U, 0);
+	atomic_fetch_sub(&common->pin_users, 1);
 	held.pipe[0] = -1;
 	held.pin = -1;
 }
@@ -947,8 +951,11 @@ static bool spawn(void)
 		atomic_store(&child->doing[i].page,
 			     atomic_load(&parent->doing[i].page));
 	}
+	/* Until the child has closed what it inherits: see pin(). */
+	atomic_fetch_add(&common->pin_users, 1);
 	pid = fork();
 	if (pid < 0) {
+		atomic_fetch_sub(&common->pin_users, 1);
 		atomic_store(&child->used, false);
 		return false;
 	}
