@@ -225,18 +225,19 @@ static void test_truncated_cell(void **state)
 /* A cell that nobody listened to lacks nothing */
 static void test_unheard(void **state)
 {
-	static const char kv[] = "run/raw/wall/baseline.kv.1";
+	static const char kv[] = "run/raw/wall/snapshot-all.kv.1";
 
 	(void)state;
 	sh("cd %s && cp -r run/raw/wall/baseline.seq.1 %s && cd %s && rm listen.csv latency_hist && rm -f stats && sed -i '2s/^seq/kv/' user.csv",
 	   tmp, kv, kv);
 	assert_int_equal(report("--check"), 2);
-	said("wall/baseline.kv.1: absent, and left out: listen.csv, latency_hist");
+	said("wall/snapshot-all.kv.1: absent, and left out: listen.csv, latency_hist");
 	sh("touch %s/%s/unheard", tmp, kv);
 	assert_int_equal(report("--check"), 0);
-	assert_false(says("run/report.md", "wall/baseline.kv.1: absent"));
+	assert_false(says("run/report.md", "wall/snapshot-all.kv.1: absent"));
 	assert_false(says("run/report.md", ": incomplete"));
-	assert_true(says("run/summary.csv", "baseline,kv,wall,user,touch,"));
+	assert_true(says("run/summary.csv",
+			 "snapshot-all,kv,wall,user,touch,"));
 }
 
 /* A histogram cut between two stages looks whole; the counts tell */
