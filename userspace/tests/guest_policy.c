@@ -1866,10 +1866,15 @@ static struct stage run_timed(const char *policy, size_t window, uint64_t cap)
 	return stage;
 }
 
+/* Is @a, but for 5%, @b? */
+static bool is_about(uint64_t a, uint64_t b)
+{
+	return a <= b + b / 20 && b <= a + a / 20;
+}
+
 /*
- * What a fault costs changes with what else the host does: where it did between
- * the two runs, they say nothing, and are made again. A cap that does not work
- * fails each time.
+ * What a fault costs changes with what else the host does: a cap that was not
+ * held says nothing if that cost is another one afterwards, and is tried again.
  */
 static void test_cap(void **state)
 {
@@ -1890,7 +1895,8 @@ static void test_cap(void **state)
 		stage = run_timed(policy, 32, cap);
 		held = stage.count > full && stage.count <= CAP_PAGES * 3 / 4 &&
 		       stage.p50 <= cap;
-	} while (!held && ++tries < 20);
+	} while (!held && !is_about(before.p50, run_timed(NULL, 0, 0).p50) &&
+		 ++tries < 20);
 	print_message("# cap %llu: %llu faults, median %llu, p99 %llu\n",
 		      (unsigned long long)cap, (unsigned long long)stage.count,
 		      (unsigned long long)stage.p50,
