@@ -154,8 +154,8 @@ char *kernel_line(const struct opts *o)
 		khz = tsc_khz();
 	if (khz)
 		snprintf(tsc, sizeof(tsc), " tsc_early_khz=%u", khz);
-	return xasprintf("%s %s%s%s%s", LINE_COMMON,
-			 o->icount ? LINE_ICOUNT : LINE_WALL, tsc,
+	return xasprintf("%s%s %s%s%s", LINE_COMMON, tsc,
+			 o->icount ? LINE_ICOUNT : LINE_WALL,
 			 o->append ? " " : "", o->append ? o->append : "");
 }
 

@@ -328,7 +328,7 @@ static void test_initrds_joined(void **state)
 	assert_status(run_fake("good", "--initrd", at("initrd2")), 0);
 	get(at("args"), buf, sizeof(buf));
 	assert_has(buf, "/.initrd\n");
-	assert_has(buf, " no_timer_check");
+	assert_has(buf, " no_timer_check\n");
 	/* The parts themselves are as they were. */
 	assert_int_equal(stat(at("initrd"), &st), 0);
 	assert_int_equal(st.st_size, 5);
