@@ -5,6 +5,7 @@
  */
 #include "tests/guest.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -320,6 +322,35 @@ static int program_closes(int unused)
 	return 0;
 }
 
+/* The nice values of this thread and of the helper. */
+static int program_nice(int unused)
+{
+	struct dirent *task;
+	int release, own;
+	pid_t child;
+	DIR *tasks;
+
+	(void)unused;
+	setpriority(PRIO_PROCESS, 0, 3);
+	own = getpriority(PRIO_PROCESS, 0);
+	map_mem();
+	child = fork_saver(&release);
+	settle(PAGES);
+	tasks = opendir("/proc/self/task");
+	if (!tasks)
+		give_up("/proc/self/task");
+	while ((task = readdir(tasks))) {
+		pid_t tid = atoi(task->d_name);
+
+		if (tid && tid != getpid())
+			printf("above %d\n",
+			       getpriority(PRIO_PROCESS, tid) - own);
+	}
+	closedir(tasks);
+	end_saver(child, release);
+	return 0;
+}
+
 static const struct program {
 	const char *name;
 	int (*main)(int arg);
@@ -328,7 +359,7 @@ static const struct program {
 	{ "hot", program_hot },		{ "often", program_often },
 	{ "threads", program_threads }, { "exec", program_exec },
 	{ "nested", program_nested },	{ "exit", program_exit },
-	{ "closes", program_closes },
+	{ "closes", program_closes },	{ "nice", program_nice },
 };
 
 /* Start one under the library. Return: its status; what it says in @text. */
@@ -531,6 +562,17 @@ static void test_closes(void **state)
 	assert_int_equal(said(text, "fd "), 3);
 }
 
+/* It takes from nobody who wants the processor more. */
+static void test_yields(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	expect_success(run(text, sizeof(text), "COWWARM_BUDGET=96M", "nice"),
+		       text);
+	assert_int_equal(said(text, "above "), 10);
+}
+
 /* One CPU: nothing happens. */
 static void test_one_cpu(void **state)
 {
@@ -557,6 +599,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_exit),
 		cmocka_unit_test(test_closes),
+		cmocka_unit_test(test_yields),
 		cmocka_unit_test(test_one_cpu),
 	};
 	size_t i;
