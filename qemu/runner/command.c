@@ -19,7 +19,7 @@
  * Both clocks: an oops ends the guest, a panic ends QEMU (-no-reboot), the
  * console stays quiet while something is timed, and no line of the log is lost.
  */
-#define LINE_COMMON	"console=ttyS0 quiet panic=-1 panic_on_oops=1 " \
+#define LINE_COMMON	"console=ttyS0 quiet panic=-1 oops=panic " \
 			"tsc=reliable printk.devkmsg=on log_buf_len=16M"
 /* Nothing random: two runs are identical. */
 #define LINE_ICOUNT	"nokaslr norandmaps"
