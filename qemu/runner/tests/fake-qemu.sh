@@ -85,10 +85,12 @@ chatty)
 	;;
 growing)
 	# Silent on the console, but results keep coming.
-	for i in 1 2 3 4 5 6; do sleep 0.4; send "b/$i" x; done
+	for i in 1 2 3 4 5 6 7 8 9; do sleep 0.4; send "b/$i" x; done
 	send closing-word 'done'
 	;;
 children)
+	# What comes before is sent.
+	: >"$FAKE_MARK"
 	sleep 100 & sleep 100 & sleep 100
 	;;
 truncated)
