@@ -169,6 +169,7 @@ static void run_round(struct bench *bench, uint64_t round)
 	region_require(env->kind, env->size, reuse ? 1 : 2);
 	region_map(&region, env->kind, env->size);
 	region_fill(&region, seed);
+	region_settle(&bench->cpus);
 	region_check_kind(&region);
 	if (env->large_copies)
 		region_allow_large(&region);

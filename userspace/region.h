@@ -2,6 +2,7 @@
 #ifndef COWLAB_REGION_H
 #define COWLAB_REGION_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,6 +55,7 @@ void region_require(enum kind kind, size_t size, unsigned int copies);
 void region_map(struct region *region, enum kind kind, size_t size);
 void region_unmap(struct region *region);
 void region_fill(const struct region *region, uint64_t seed);
+void region_settle(const cpu_set_t *cpus);
 void region_check_kind(const struct region *region);
 void region_allow_large(const struct region *region);
 void region_check(const struct region *region, uint64_t seed, enum who who,

@@ -727,6 +727,24 @@ bool swap_on(const char *size)
 }
 
 /**
+ * read_entries - read a file of 64-bit numbers, such as /proc/kpageflags
+ * @path: the file
+ * @first: index of the first number
+ * @entries: where they go
+ * @count: how many
+ */
+void read_entries(const char *path, uint64_t first, uint64_t *entries,
+		  size_t count)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 ||
+	    pread(fd, entries, count * 8, first * 8) != (ssize_t)(count * 8))
+		fail_msg("%s: %m", path);
+	close(fd);
+}
+
+/**
  * stay_on_one_cpu - run on one CPU, or on all that there were before
  * @on: which of both
  *

@@ -153,6 +153,8 @@ void set_huge_pages(unsigned int count);
 
 bool swap_on(const char *size);
 void swap_off(void);
+void read_entries(const char *path, uint64_t first, uint64_t *entries,
+		  size_t count);
 void stay_on_one_cpu(bool on);
 void avoid_stale_breakpoints(void);
 void again_with_delays(char **argv);

@@ -8,15 +8,22 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "region.h"
 
 #define REGION "8M"
 #define PAGES (8UL << 20 >> 12)
 #define HUGE_PAGES (PAGES / 512)
+/* /proc/self/pagemap and /proc/kpageflags */
+#define PM_FRAME ((1ULL << 55) - 1)
+#define KPF_LRU (1ULL << 5)
 /* Two copies, for each of three that run at a time. */
 #define POOL (3 * 2 * HUGE_PAGES)
 
@@ -263,6 +270,53 @@ static void test_data(void **state)
 		assert_true(stat_get("windows") > 0);
 }
 
+/* How many of these pages are on an LRU list, not in a CPU's cache? */
+static size_t on_lru(const unsigned char *mem, size_t pages)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < pages; i++) {
+		uint64_t entry, flags;
+
+		read_entries("/proc/self/pagemap",
+			     (uintptr_t)mem / PAGE_BYTES + i, &entry, 1);
+		read_entries("/proc/kpageflags", entry & PM_FRAME, &flags, 1);
+		count += !!(flags & KPF_LRU);
+	}
+	return count;
+}
+
+/*
+ * A writer that is moved between CPUs leaves pages in the caches of each: they
+ * would be passed over, and a round would have more faults than it should.
+ */
+static void test_settle(void **state)
+{
+	const size_t pages = 8;
+	unsigned char *mem;
+	cpu_set_t all, one;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	assert_in_range(CPU_COUNT(&all), 2, CPU_SETSIZE);
+	mem = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(mem, MAP_FAILED);
+	region_settle(&all);
+	for (i = 0; i < pages; i++) {
+		CPU_ZERO(&one);
+		CPU_SET(i % 2, &one);
+		assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+		mem[i * PAGE_BYTES] = 1;
+	}
+	assert_in_range(on_lru(mem, pages), 0, pages - 1);
+	region_settle(&all);
+	assert_int_equal(on_lru(mem, pages), pages);
+	sched_setaffinity(0, sizeof(all), &all);
+	munmap(mem, pages * PAGE_BYTES);
+}
+
 /* A check that sees nothing proves nothing. */
 static void test_data_corrupt(void **state)
 {
@@ -294,6 +348,7 @@ int main(int argc, char **argv)
 		ARM_TEST(test_agreement_threads, 2, "fixed"),
 		cmocka_unit_test_setup_teardown(test_delay_accounting, restore,
 						restore),
+		cmocka_unit_test(test_settle),
 		cmocka_unit_test(test_data_corrupt),
 		ARM_TEST(test_data, 0, "baseline"),
 		ARM_TEST(test_data, 1, "next"),

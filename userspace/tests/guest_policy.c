@@ -200,16 +200,6 @@ static void advise(int advice)
 
 /* Frames */
 
-static void read_entries(const char *path, uint64_t first, uint64_t *entries,
-			 size_t count)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(pread(fd, entries, count * 8, first * 8), count * 8);
-	close(fd);
-}
-
 static uint64_t entry_of(size_t page)
 {
 	uint64_t entry;

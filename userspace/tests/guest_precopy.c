@@ -117,17 +117,6 @@ static long stat_of(const char *key)
 
 /* Frames */
 
-static void read_entries(const char *path, uint64_t first, uint64_t *entries,
-			 size_t count)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 ||
-	    pread(fd, entries, count * 8, first * 8) != (ssize_t)(count * 8))
-		fail_msg("%s: %m", path);
-	close(fd);
-}
-
 static uint64_t entry_of(const void *addr)
 {
 	uint64_t entry;
