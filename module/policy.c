@@ -22,6 +22,15 @@
  * A window ends at a multiple of its size, so that the windows of a stream are
  * aligned and fit large folios, wherever the stream began.
  *
+ * A writer of objects of some pages each, at random, would spend all its streams
+ * on the ramp. So when a stream opens, the one before it is looked at: how long
+ * was its run? The usual length, a running median, is the VMA's habit, and a
+ * stream opens with the rest of such a run at once. What that may waste has to be
+ * earned: opening takes the window's pages from the habit's allowance, and the
+ * next stream's opening gives back those that have been written, and one for
+ * every three pages of the run. Windows opened by habit so waste no more than a
+ * page in four. A run that goes on behind its window is a new ramp's.
+ *
  * Constants: a stream opens with two pages, as little as can be learned from,
  * because in a trial windows that were opened blindly cost a sparse writer 5%
  * and one neighbour's copy costs about what it saves if it is written every
@@ -33,10 +42,13 @@
  * so that two writers in one VMA do not evict each other. Concurrent faults
  * race on it, fork() copies it, split, merge and mremap() leave it stale. All
  * that a wrong word can do is a window of the wrong size: no address in it is
- * used that the fault's own VMA and page table do not hold.
+ * used that the fault's own VMA does not hold. Habits are in a small hash table
+ * by VMA, which only an opening stream looks at; who shares an entry by chance
+ * shares the allowance.
  */
 #include <linux/cow_policy.h>
 #include <linux/bitops.h>
+#include <linux/hash.h>
 #include <linux/log2.h>
 #include <linux/math.h>
 #include <linux/math64.h>
@@ -80,26 +92,51 @@ static const char * const skip_names[NR_COW_SKIPS] = {
 
 /*
  * A stream, in half a word: the low bits of the number of the page where its
- * next fault is expected, the pages of its last window less one, its direction,
- * and whether the whole window was copied. What the low bits cannot tell apart
- * is 64 GiB away, in another page table.
+ * next fault is expected, the pages of its last window and of all its run, less
+ * one each, its direction, whether habit opened it, and whether the whole window
+ * was copied. What the low bits cannot tell apart is 512 MiB away, in another
+ * page table.
  */
-#define NEXT_BITS	24
+#define NEXT_BITS	17
 #define NEXT_MASK	(BIT(NEXT_BITS) - 1)
 #define PAGES_SHIFT	NEXT_BITS
 #define PAGES_MASK	(COW_WINDOW_MAX - 1)
+#define RUN_SHIFT	(PAGES_SHIFT + 6)
+#define RUN_MAX		64U
+#define STREAM_HABIT	BIT(29)
 #define STREAM_DOWN	BIT(30)
 #define STREAM_FULL	BIT(31)
 
-static u32 stream_of(unsigned long next, unsigned int pages, bool down)
+static u32 stream_of(unsigned long next, unsigned int pages, unsigned int run,
+		     u32 flags)
 {
 	return (next & NEXT_MASK) | (pages - 1) << PAGES_SHIFT |
-	       (down ? STREAM_DOWN : 0);
+	       (min(run, RUN_MAX) - 1) << RUN_SHIFT | flags;
 }
 
 static unsigned int stream_pages(u32 stream)
 {
 	return (stream >> PAGES_SHIFT & PAGES_MASK) + 1;
+}
+
+static unsigned int stream_run(u32 stream)
+{
+	return (stream >> RUN_SHIFT & (RUN_MAX - 1)) + 1;
+}
+
+/* The first page of a stream's last window, as near as can be to @page. */
+static unsigned long stream_start(u32 stream, unsigned long page)
+{
+	unsigned long next = page + sign_extend64(stream - page, NEXT_BITS - 1);
+
+	return stream & STREAM_DOWN ? next + 1 : next - stream_pages(stream);
+}
+
+/* Is a window in these bounds? Of a stale stream @start may be anything. */
+static bool window_within(unsigned long start, unsigned int pages,
+			  unsigned long low, unsigned long high)
+{
+	return start >= low && start < high && high - start >= pages;
 }
 
 static u64 streams_read(struct vm_area_struct *vma)
@@ -129,18 +166,16 @@ static unsigned int stream_written(struct vm_fault *vmf, u32 stream,
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned long page = vmf->address >> PAGE_SHIFT;
 	unsigned long table = round_down(page, PTRS_PER_PTE);
+	unsigned long start = stream_start(stream, page);
 	unsigned int i, n = 0, pages = stream_pages(stream);
-	unsigned long start, next;
 	pte_t *pte;
 
 	*written = 0;
-	/* The address with these low bits that is nearest to the fault. */
-	next = page + sign_extend64(stream - page, NEXT_BITS - 1);
-	start = stream & STREAM_DOWN ? next + 1 : next - pages;
 	if (pages == 1 ||
-	    start < max(table, vma->vm_start >> PAGE_SHIFT) ||
-	    start + pages > min(table + PTRS_PER_PTE,
-				vma->vm_end >> PAGE_SHIFT))
+	    !window_within(start, pages,
+			   max(table, vma->vm_start >> PAGE_SHIFT),
+			   min(table + PTRS_PER_PTE,
+			       vma->vm_end >> PAGE_SHIFT)))
 		return 0;
 
 	pte = vmf->pte + (long)(start - page);
@@ -156,6 +191,125 @@ static unsigned int stream_written(struct vm_fault *vmf, u32 stream,
 		this_cpu_add(stats->wasted, pages - 1 - *written);
 	}
 	return pages - 1;
+}
+
+/**
+ * struct habit - how a VMA's streams have been
+ * @last: the stream that went on last; 0 once it has been learned from
+ * @known: the usual length of a run, and above it the allowance
+ */
+struct habit {
+	u32 last;
+	u16 known;
+};
+
+#define HABIT_BITS		8
+#define HABIT_RUN_MASK		0xff
+#define HABIT_ALLOWANCE_SHIFT	8
+#define HABIT_ALLOWANCE		128U
+
+static struct habit habits[1 << HABIT_BITS];
+
+static struct habit *habit_of(struct vm_area_struct *vma)
+{
+	return &habits[hash_ptr(vma, HABIT_BITS)];
+}
+
+static unsigned int habit_run(u16 known)
+{
+	return known & HABIT_RUN_MASK;
+}
+
+static unsigned int habit_allowance(u16 known)
+{
+	return known >> HABIT_ALLOWANCE_SHIFT;
+}
+
+static void habit_write(struct habit *habit, unsigned int run,
+			unsigned int allowance)
+{
+	WRITE_ONCE(habit->known, run | min(allowance, HABIT_ALLOWANCE) <<
+					       HABIT_ALLOWANCE_SHIFT);
+}
+
+/*
+ * The PTEs from a page of the fault's VMA on, to be read as far as the end of
+ * the page table, or NULL. It need not be the table whose lock is held: while
+ * the fault holds the VMA's lock or the mm's, nobody takes a table away from
+ * it, and policies are called under rcu_read_lock().
+ */
+static pte_t *vma_ptes(struct vm_fault *vmf, unsigned long page)
+{
+	unsigned long addr = page << PAGE_SHIFT;
+	pgd_t pgd, *pgdp;
+	p4d_t p4d, *p4dp;
+	pud_t pud, *pudp;
+	pmd_t pmd;
+
+	if (!((addr ^ vmf->address) & PMD_MASK))
+		return vmf->pte + (long)(page - (vmf->address >> PAGE_SHIFT));
+
+	pgdp = pgd_offset(vmf->vma->vm_mm, addr);
+	pgd = READ_ONCE(*pgdp);
+	if (pgd_none(pgd))
+		return NULL;
+	p4dp = p4d_offset_lockless(pgdp, pgd, addr);
+	p4d = READ_ONCE(*p4dp);
+	if (p4d_none(p4d) || !p4d_present(p4d))
+		return NULL;
+	pudp = pud_offset_lockless(p4dp, p4d, addr);
+	pud = READ_ONCE(*pudp);
+	if (pud_none(pud) || !pud_present(pud) || pud_leaf(pud))
+		return NULL;
+	pmd = READ_ONCE(*pmd_offset_lockless(pudp, pud, addr));
+	if (pmd_none(pmd) || !pmd_present(pmd) || pmd_leaf(pmd))
+		return NULL;
+	return pte_offset_kernel(&pmd, addr);
+}
+
+/*
+ * A stream opens: learn from the one before it how long its run was, as far as
+ * it was written without a hole.
+ */
+static void habit_learn(struct vm_fault *vmf, struct habit *habit)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	u32 stream = READ_ONCE(habit->last);
+	u16 known = READ_ONCE(habit->known);
+	unsigned int pages = stream_pages(stream), run = stream_run(stream);
+	unsigned int usual = habit_run(known), allowance = habit_allowance(known);
+	unsigned long start = stream_start(stream, vmf->address >> PAGE_SHIFT);
+	unsigned long table = round_down(start, PTRS_PER_PTE);
+	unsigned int n;
+	pte_t *pte;
+
+	if (pages == 1)
+		return;
+	WRITE_ONCE(habit->last, 0);
+	if (!window_within(start, pages,
+			   max(table, vma->vm_start >> PAGE_SHIFT),
+			   min(table + PTRS_PER_PTE,
+			       vma->vm_end >> PAGE_SHIFT)))
+		return;
+	pte = vma_ptes(vmf, start);
+	if (!pte)
+		return;
+	for (n = 0; n < pages; n++) {
+		unsigned int place = stream & STREAM_DOWN ? pages - 1 - n : n;
+
+		if (!pte_written(ptep_get_lockless(pte + place)))
+			break;
+	}
+
+	run -= min(pages - n, run - 1);
+	allowance += run / 3;
+	if (stream & STREAM_HABIT)
+		allowance += min(run, usual) - 1;
+	if (!usual)
+		usual = run;
+	else
+		usual += (run > usual) - (run < usual);
+	habit_write(habit, usual, allowance);
 }
 
 static unsigned int window_pages = DEFAULT_WINDOW;
@@ -193,6 +347,24 @@ static unsigned int window_limit(void)
 }
 
 /*
+ * With how many pages does a stream open, one page of whose run has been served?
+ * 0 if there is no habit, or nothing left of the allowance.
+ */
+static unsigned int habit_open(struct habit *habit, u32 *flags)
+{
+	u16 known = READ_ONCE(habit->known);
+	unsigned int allowance = habit_allowance(known);
+	unsigned int usual = habit_run(known);
+	unsigned int pages = min(max(usual, 1U) - 1, window_limit());
+
+	if (pages < 3 || allowance < pages)
+		return 0;
+	habit_write(habit, usual, allowance - pages);
+	*flags |= STREAM_HABIT;
+	return pages;
+}
+
+/*
  * For the policies without streams: look at the last window, and remember this
  * one, with the fault's place in it where a second stream would be.
  */
@@ -206,7 +378,7 @@ static unsigned int remember(struct vm_fault *vmf, unsigned int before,
 
 	if (last & STREAM_FULL)
 		stream_written(vmf, last, last >> 32, &written);
-	streams_write(vmf->vma, stream_of(page + after + 1, pages, false),
+	streams_write(vmf->vma, stream_of(page + after + 1, pages, pages, 0),
 		      before);
 	return cow_window(before, after);
 }
@@ -254,17 +426,41 @@ static unsigned int new_stream(struct vm_area_struct *vma, u64 streams,
 			       unsigned long page)
 {
 	/* Of the two streams the older one goes. */
-	streams_write(vma, stream_of(page + 1, 1, false), streams);
+	streams_write(vma, stream_of(page + 1, 1, 1, 0), streams);
 	return 0;
+}
+
+/* How many pages is the next window of a stream to have? */
+static unsigned int grow_stream(struct vm_fault *vmf, u32 stream)
+{
+	unsigned int pages = stream_pages(stream), seen, written;
+	unsigned int limit = rounddown_pow_of_two(window_limit());
+
+	seen = stream_written(vmf, stream, stream & STREAM_DOWN ? pages - 1 : 0,
+			      &written);
+	if (seen && 2 * written < seen)
+		return 1;
+	/* The run is longer than usual. */
+	if (stream & STREAM_HABIT && stream_run(stream) == pages + 1 &&
+	    pages < limit)
+		return min(2U, limit);
+	pages = roundup_pow_of_two(pages);
+	if (written == seen)
+		pages *= (seen || pages == 1) ? 2 : 1;
+	return min(pages, limit);
 }
 
 static noinline unsigned int follow_stream(struct vm_fault *vmf, u64 streams)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned long page = vmf->address >> PAGE_SHIFT;
-	unsigned long table = round_down(page, PTRS_PER_PTE);
-	u32 stream = streams, other = streams >> 32;
-	unsigned int pages, seen, written, before = 0, after = 0;
+	unsigned long first = max(round_down(page, PTRS_PER_PTE),
+				  vma->vm_start >> PAGE_SHIFT);
+	unsigned long last = min(round_down(page, PTRS_PER_PTE) + PTRS_PER_PTE,
+				 vma->vm_end >> PAGE_SHIFT) - 1;
+	struct habit *habit = habit_of(vma);
+	u32 stream = streams, other = streams >> 32, flags;
+	unsigned int pages = 0, run, before = 0, after = 0;
 
 	if (!stream_goes_on(stream, page)) {
 		swap(stream, other);
@@ -273,33 +469,42 @@ static noinline unsigned int follow_stream(struct vm_fault *vmf, u64 streams)
 	}
 	if ((page - stream) & NEXT_MASK)
 		stream |= STREAM_DOWN;
+	flags = stream & (STREAM_DOWN | STREAM_HABIT);
+	run = stream_run(stream);
 
-	pages = stream_pages(stream);
-	seen = stream_written(vmf, stream, stream & STREAM_DOWN ? pages - 1 : 0,
-			      &written);
-	pages = roundup_pow_of_two(pages);
-	if (written == seen)
-		pages *= (seen || pages == 1) ? 2 : 1;
-	else if (2 * written < seen)
-		pages = 1;
-	pages = min(pages, rounddown_pow_of_two(window_limit()));
+	if (run == 1) {
+		habit_learn(vmf, habit);
+		pages = habit_open(habit, &flags);
+	}
 
-	if (stream & STREAM_DOWN) {
-		unsigned long start = round_up(page + 1 - pages, pages);
-
-		start = max3(start, table, vma->vm_start >> PAGE_SHIFT);
-		before = page - start;
-		stream = stream_of(start - 1, page + 1 - start, true);
+	if (pages) {
+		before = min(pages - 1UL, page - first);
+		after = min(pages - 1UL, last - page);
 	} else {
-		unsigned long end = round_down(page + pages, pages);
+		unsigned long end;
 
-		end = min3(end, table + PTRS_PER_PTE,
-			   vma->vm_end >> PAGE_SHIFT);
-		after = end - 1 - page;
-		stream = stream_of(end, end - page, false);
+		pages = grow_stream(vmf, stream);
+		/* It starts again. */
+		if (pages == 1) {
+			flags &= ~STREAM_HABIT;
+			run = 0;
+		}
+		end = round_down(page + pages, pages) - 1;
+		after = min(end, last) - page;
+		before = page - max(round_up(page + 1 - pages, pages), first);
+	}
+	if (flags & STREAM_DOWN) {
+		after = 0;
+		pages = before + 1;
+		stream = stream_of(page - pages, pages, run + pages, flags);
+	} else {
+		before = 0;
+		pages = after + 1;
+		stream = stream_of(page + pages, pages, run + pages, flags);
 	}
 	streams_write(vma, stream, other);
-	if (!before && !after)
+	WRITE_ONCE(habit->last, stream);
+	if (pages == 1)
 		return 0;
 	return cow_window(before, after) | large_flag();
 }
@@ -522,16 +727,21 @@ void cow_stats_fault(unsigned int copied)
 }
 
 /**
- * cow_stats_reset - set all counters to 0
+ * cow_stats_reset - set all counters to 0, and forget the habits
  *
  * What is counted at the same moment may be lost.
  */
 void cow_stats_reset(void)
 {
+	unsigned int i;
 	int cpu;
 
 	for_each_possible_cpu(cpu)
 		memset(per_cpu_ptr(stats, cpu), 0, sizeof(*stats));
+	for (i = 0; i < ARRAY_SIZE(habits); i++) {
+		WRITE_ONCE(habits[i].last, 0);
+		WRITE_ONCE(habits[i].known, 0);
+	}
 }
 
 /**

@@ -1003,6 +1003,126 @@ static void test_adaptive_adversary(void **state)
 	finish();
 }
 
+/* Where objects of OBJECT_PAGES at the most lie, one in each of these places. */
+#define OBJECT_PAGES 9
+#define OBJECT_PLACE 16
+#define OBJECT_FIRST 3
+
+/* Plan to write @count objects of @pages, in a random order of their places. */
+static void plan_objects(const uint16_t *places, size_t count, size_t pages,
+			 bool down)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		size_t first = places[i] * OBJECT_PLACE + OBJECT_FIRST;
+
+		if (down)
+			plan_down(first, first + pages);
+		else
+			plan_up(first, first + pages, 1);
+	}
+}
+
+/* Every place of a region, in a random order. */
+static size_t object_places(size_t pages, uint16_t *places)
+{
+	const size_t count = pages / OBJECT_PLACE;
+
+	plan_new();
+	plan_random(0, count);
+	memcpy(places, plan->page, count * sizeof(*places));
+	plan_new();
+	return count;
+}
+
+/*
+ * Objects of 9 pages: at first each takes a ramp, 3 4 6 8, or 11 10 9 7 3 of
+ * which the last window has three pages of nobody's. When three have been looked
+ * at, 9 pages are allowed for: what lies behind the second page is then served
+ * with it.
+ */
+static void test_adaptive_habit(void **state)
+{
+	static uint16_t places[PAGES_MAX];
+	size_t down, count;
+
+	for (down = 0; down < 2; down++) {
+		fill_region(PAGES);
+		start_other();
+		set_policy("adaptive", 32);
+		count = object_places(PAGES, places);
+		plan_objects(places, count, OBJECT_PAGES, down);
+		assert_int_equal(run_by(writer_of(state)),
+				 3 * (4 + down) + (count - 3) * 2);
+		assert_int_equal(counts.neighbours,
+				 plan->count - plan->faults + down * 3 * 3);
+		assert_int_equal(counts.wasted, 0);
+		finish();
+	}
+}
+
+/* An object that is longer than usual has a ramp behind its window. */
+static void test_adaptive_habit_longer(void **state)
+{
+	static uint16_t places[PAGES_MAX];
+	static const uint16_t want[] = { 3, 4, 12, 14 };
+	size_t i, nr = 0;
+
+	(void)state;
+	fill_region(PAGES);
+	start_other();
+	set_policy("adaptive", 32);
+	object_places(PAGES / 2, places);
+	plan_objects(places, 8, OBJECT_PAGES, false);
+	plan_up(PAGES - 509, PAGES - 497, 1);
+	run();
+	for (i = 8 * OBJECT_PAGES; i < plan->count; i++) {
+		if (!plan->faulted[i])
+			continue;
+		assert_true(nr < ARRAY_SIZE(want));
+		assert_int_equal(plan->page[i], PAGES - TABLE_PAGES + want[nr]);
+		nr++;
+	}
+	assert_int_equal(nr, ARRAY_SIZE(want));
+	finish();
+}
+
+/*
+ * Who trains a habit and then writes two pages of each object gets what he has
+ * earned, no more; the ramp itself wastes a page of each. Also where another
+ * fault between the objects has nobody look at them.
+ */
+static void test_adaptive_habit_adversary(void **state)
+{
+	static uint16_t places[PAGES_MAX];
+	const size_t trained = 64;
+	size_t between, i, count, written;
+
+	(void)state;
+	for (between = 0; between < 2; between++) {
+		fill_region(PAGES_MAX);
+		start_other();
+		set_policy("adaptive", 32);
+		count = object_places(PAGES_MAX, places);
+		plan_objects(places, trained, OBJECT_PAGES, false);
+		for (i = trained; i < count; i++) {
+			plan_objects(&places[i], 1, 2, false);
+			if (between)
+				plan_add(places[i] * OBJECT_PLACE);
+		}
+		written = plan->count;
+		note_frames();
+		run();
+		i = count_moved(0, PAGES_MAX);
+		assert_in_range(i, written,
+				written + written / 3 + (count - trained));
+		/* It had been earned. */
+		assert_true(i > written + (count - trained));
+		finish();
+	}
+}
+
 /* What the word in the VMA says may be about other memory by now. */
 
 static void ramp_up(size_t pages)
@@ -1936,6 +2056,9 @@ int main(int argc, char **argv)
 		TEST(test_adaptive_shrinks),
 		TEST(test_adaptive_stays),
 		TEST(test_adaptive_adversary),
+		TEST(test_adaptive_habit),
+		TEST(test_adaptive_habit_longer),
+		TEST(test_adaptive_habit_adversary),
 		TEST(test_stale_policy),
 		TEST(test_stale_munmap),
 		TEST(test_stale_mremap),
