@@ -350,17 +350,21 @@ static unsigned int window_limit(void)
  * With how many pages does a stream open, one page of whose run has been served?
  * 0 if there is no habit, or nothing left of the allowance.
  */
-static unsigned int habit_open(struct habit *habit, u32 *flags)
+static noinline unsigned int habit_open(struct vm_fault *vmf, u32 *stream)
 {
-	u16 known = READ_ONCE(habit->known);
-	unsigned int allowance = habit_allowance(known);
-	unsigned int usual = habit_run(known);
-	unsigned int pages = min(max(usual, 1U) - 1, window_limit());
+	struct habit *habit = habit_of(vmf->vma);
+	unsigned int pages, usual, allowance;
+	u16 known;
 
+	habit_learn(vmf, habit);
+	known = READ_ONCE(habit->known);
+	usual = habit_run(known);
+	allowance = habit_allowance(known);
+	pages = min(max(usual, 1U) - 1, window_limit());
 	if (pages < 3 || allowance < pages)
 		return 0;
 	habit_write(habit, usual, allowance - pages);
-	*flags |= STREAM_HABIT;
+	*stream |= STREAM_HABIT;
 	return pages;
 }
 
@@ -430,23 +434,24 @@ static unsigned int new_stream(struct vm_area_struct *vma, u64 streams,
 	return 0;
 }
 
-/* How many pages is the next window of a stream to have? */
-static unsigned int grow_stream(struct vm_fault *vmf, u32 stream)
+/* How many pages is the next window of a stream to have? 1: it starts again. */
+static __always_inline unsigned int grow_stream(struct vm_fault *vmf,
+						u32 stream)
 {
-	unsigned int pages = stream_pages(stream), seen, written;
 	unsigned int limit = rounddown_pow_of_two(window_limit());
+	unsigned int pages = stream_pages(stream), seen, written;
 
 	seen = stream_written(vmf, stream, stream & STREAM_DOWN ? pages - 1 : 0,
 			      &written);
-	if (seen && 2 * written < seen)
-		return 1;
 	/* The run is longer than usual. */
 	if (stream & STREAM_HABIT && stream_run(stream) == pages + 1 &&
-	    pages < limit)
-		return min(2U, limit);
+	    pages < limit && 2 * written >= seen)
+		return 2;
 	pages = roundup_pow_of_two(pages);
 	if (written == seen)
 		pages *= (seen || pages == 1) ? 2 : 1;
+	else if (2 * written < seen)
+		pages = 1;
 	return min(pages, limit);
 }
 
@@ -454,13 +459,10 @@ static noinline unsigned int follow_stream(struct vm_fault *vmf, u64 streams)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned long page = vmf->address >> PAGE_SHIFT;
-	unsigned long first = max(round_down(page, PTRS_PER_PTE),
-				  vma->vm_start >> PAGE_SHIFT);
-	unsigned long last = min(round_down(page, PTRS_PER_PTE) + PTRS_PER_PTE,
-				 vma->vm_end >> PAGE_SHIFT) - 1;
-	struct habit *habit = habit_of(vma);
-	u32 stream = streams, other = streams >> 32, flags;
+	unsigned long table = round_down(page, PTRS_PER_PTE);
+	u32 stream = streams, other = streams >> 32;
 	unsigned int pages = 0, run, before = 0, after = 0;
+	unsigned long align = 1;
 
 	if (!stream_goes_on(stream, page)) {
 		swap(stream, other);
@@ -469,41 +471,40 @@ static noinline unsigned int follow_stream(struct vm_fault *vmf, u64 streams)
 	}
 	if ((page - stream) & NEXT_MASK)
 		stream |= STREAM_DOWN;
-	flags = stream & (STREAM_DOWN | STREAM_HABIT);
+
 	run = stream_run(stream);
-
-	if (run == 1) {
-		habit_learn(vmf, habit);
-		pages = habit_open(habit, &flags);
-	}
-
-	if (pages) {
-		before = min(pages - 1UL, page - first);
-		after = min(pages - 1UL, last - page);
-	} else {
-		unsigned long end;
-
+	if (run == 1)
+		pages = habit_open(vmf, &stream);
+	if (!pages) {
 		pages = grow_stream(vmf, stream);
-		/* It starts again. */
+		align = pages;
 		if (pages == 1) {
-			flags &= ~STREAM_HABIT;
+			stream &= ~STREAM_HABIT;
 			run = 0;
 		}
-		end = round_down(page + pages, pages) - 1;
-		after = min(end, last) - page;
-		before = page - max(round_up(page + 1 - pages, pages), first);
 	}
-	if (flags & STREAM_DOWN) {
-		after = 0;
+
+	if (stream & STREAM_DOWN) {
+		unsigned long start = round_up(page + 1 - pages, align);
+
+		start = max3(start, table, vma->vm_start >> PAGE_SHIFT);
+		before = page - start;
 		pages = before + 1;
-		stream = stream_of(page - pages, pages, run + pages, flags);
+		stream = stream_of(start - 1, pages, run + pages,
+				   stream & (STREAM_DOWN | STREAM_HABIT));
 	} else {
-		before = 0;
+		unsigned long end = round_down(page + pages, align);
+
+		end = min3(end, table + PTRS_PER_PTE,
+			   vma->vm_end >> PAGE_SHIFT);
+		after = end - 1 - page;
 		pages = after + 1;
-		stream = stream_of(page + pages, pages, run + pages, flags);
+		stream = stream_of(end, pages, run + pages,
+				   stream & STREAM_HABIT);
 	}
 	streams_write(vma, stream, other);
-	WRITE_ONCE(habit->last, stream);
+	/* One that starts again is not learned from. */
+	WRITE_ONCE(habit_of(vma)->last, stream);
 	if (pages == 1)
 		return 0;
 	return cow_window(before, after) | large_flag();
