@@ -43,8 +43,8 @@
  * race on it, fork() copies it, split, merge and mremap() leave it stale. All
  * that a wrong word can do is a window of the wrong size: no address in it is
  * used that the fault's own VMA does not hold. Habits are in a small hash table
- * by VMA, which only an opening stream looks at; who shares an entry by chance
- * shares the allowance.
+ * by VMA: a stream that goes on leaves itself there, and one that opens looks; who
+ * shares an entry by chance shares the allowance.
  */
 #include <linux/cow_policy.h>
 #include <linux/bitops.h>
@@ -132,10 +132,17 @@ static unsigned long stream_start(u32 stream, unsigned long page)
 	return stream & STREAM_DOWN ? next + 1 : next - stream_pages(stream);
 }
 
-/* Is a window in these bounds? Of a stale stream @start may be anything. */
-static bool window_within(unsigned long start, unsigned int pages,
-			  unsigned long low, unsigned long high)
+/*
+ * Is a window in the VMA and in the page table whose first page is @table? Of a
+ * stale stream @start may be anything.
+ */
+static bool window_within(struct vm_area_struct *vma, unsigned long table,
+			  unsigned long start, unsigned int pages)
 {
+	unsigned long low = max(table, vma->vm_start >> PAGE_SHIFT);
+	unsigned long high = min(table + PTRS_PER_PTE,
+				 vma->vm_end >> PAGE_SHIFT);
+
 	return start >= low && start < high && high - start >= pages;
 }
 
@@ -171,11 +178,7 @@ static unsigned int stream_written(struct vm_fault *vmf, u32 stream,
 	pte_t *pte;
 
 	*written = 0;
-	if (pages == 1 ||
-	    !window_within(start, pages,
-			   max(table, vma->vm_start >> PAGE_SHIFT),
-			   min(table + PTRS_PER_PTE,
-			       vma->vm_end >> PAGE_SHIFT)))
+	if (pages == 1 || !window_within(vma, table, start, pages))
 		return 0;
 
 	pte = vmf->pte + (long)(start - page);
@@ -286,10 +289,7 @@ static void habit_learn(struct vm_fault *vmf, struct habit *habit)
 	if (pages == 1)
 		return;
 	WRITE_ONCE(habit->last, 0);
-	if (!window_within(start, pages,
-			   max(table, vma->vm_start >> PAGE_SHIFT),
-			   min(table + PTRS_PER_PTE,
-			       vma->vm_end >> PAGE_SHIFT)))
+	if (!window_within(vma, table, start, pages))
 		return;
 	pte = vma_ptes(vmf, start);
 	if (!pte)

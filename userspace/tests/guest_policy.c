@@ -1091,7 +1091,7 @@ static void test_adaptive_habit_longer(void **state)
 /*
  * Who trains a habit and then writes two pages of each object gets what he has
  * earned, no more; the ramp itself wastes a page of each. Also where another
- * fault between the objects has nobody look at them.
+ * fault between the objects takes their place in the VMA's word.
  */
 static void test_adaptive_habit_adversary(void **state)
 {
