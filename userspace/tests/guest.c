@@ -570,6 +570,17 @@ void cow_share(struct cow *cow, size_t bytes, enum cow_kind kind)
 }
 
 /**
+ * rseq_settle - have the kernel take its fault on this thread's rseq area
+ *
+ * It writes there when the thread has been off its CPU, which may be in the middle
+ * of what a test counts, and after a fork() that page is copy-on-write as well.
+ */
+void rseq_settle(void)
+{
+	usleep(1);
+}
+
+/**
  * cow_write - write a byte to some of the pages
  * @cow: the memory
  * @first: the first page

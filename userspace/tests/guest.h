@@ -142,6 +142,7 @@ void bench_run(struct bench *bench, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 void cow_share(struct cow *cow, size_t bytes, enum cow_kind kind);
+void rseq_settle(void);
 uint64_t cow_write(const struct cow *cow, size_t first, size_t step);
 void cow_check(const struct cow *cow, size_t first, size_t step);
 uint64_t cow_smaps(const struct cow *cow, const char *key);

@@ -92,6 +92,7 @@ static long faults_of_writing(void *base, size_t bytes)
 	struct rusage before = { 0 }, after = { 0 };
 	size_t at;
 
+	rseq_settle();
 	getrusage(RUSAGE_THREAD, &before);
 	for (at = 0; at < bytes; at += PAGE_BYTES)
 		*((volatile unsigned char *)base + at) += 1;

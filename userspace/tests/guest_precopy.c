@@ -252,6 +252,7 @@ static void start_child(int (*fn)(void))
 	}
 	close(fds[0]);
 	child_pipe = fds[1];
+	rseq_settle();
 }
 
 /* Run the child's function; what it returns must be 0. */
