@@ -36,7 +36,10 @@
  * and one neighbour's copy costs about what it saves if it is written every
  * third time. It doubles, as readahead does, so that the ramp to 32 pages
  * copies but 62 pages. Half the neighbours unwritten is about where a window
- * of any size costs more than it saves.
+ * of any size costs more than it saves. The habit earns a page for three written,
+ * the price that one neighbour's copy is worth. Its allowance holds 128 pages, two
+ * of the largest windows: as many as a writer that changes its ways may yet waste
+ * beyond the page in four.
  *
  * State: one word in the VMA, which holds two streams, the last used one first,
  * so that two writers in one VMA do not evict each other. Concurrent faults
