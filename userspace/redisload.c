@@ -11,12 +11,14 @@
  * In --out it leaves
  *
  *	request.csv	phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,
- *			p99_ns,p999_ns,max_ns,faults,verified
+ *			p99_ns,p999_ns,max_ns,faults,cpu_ns,wait_ns,verified
  *			a row for the SETs during the save (phase `save`: any
  *			that was under way between BGSAVE and the end of the
  *			saving process) and one for those before and after
  *			(`outside`); avg_ns is elapsed_ns over count, the
- *			others are latencies; faults are the server's
+ *			others are latencies; faults are the server's; for a
+ *			SET its main thread ran for cpu_ns, and waited for a
+ *			CPU for wait_ns (empty on a kernel that does not say)
  *	redis.csv	keys,value_bytes,connections,fork_us,save_ms,cow_bytes,
  *			growth_kb,server_peak_kb,child_peak_kb,rdb_bytes
  *			one row: Redis' latest_fork_usec, how long the saving
@@ -162,14 +164,28 @@ struct load {
 };
 
 /**
+ * struct usage - what a server has used
+ * @faults: minor faults
+ * @cpu: ns for which its main thread ran
+ * @wait: ns for which that waited for a CPU
+ * @timed: whether the kernel says so, as it does with CONFIG_SCHED_INFO
+ */
+struct usage {
+	uint64_t faults;
+	uint64_t cpu;
+	uint64_t wait;
+	bool timed;
+};
+
+/**
  * struct save - what is known of the save
  * @asked: when BGSAVE was sent
  * @begun: when it was answered
  * @ended: when the saving process was gone
  * @child: that process
  * @child_fd: its pidfd
- * @faults: minor faults of the server meanwhile
- * @other_faults: and before and after
+ * @usage: the server's meanwhile
+ * @other: and before and after
  * @child_peak_kb: its peak RSS
  * @growth_kb: the most by which the machine's anonymous memory grew
  */
@@ -179,8 +195,8 @@ struct save {
 	uint64_t ended;
 	pid_t child;
 	int child_fd;
-	uint64_t faults;
-	uint64_t other_faults;
+	struct usage usage;
+	struct usage other;
 	uint64_t child_peak_kb;
 	uint64_t growth_kb;
 };
@@ -348,20 +364,35 @@ static uint64_t process_field(pid_t pid, const char *file, const char *key)
 	return value;
 }
 
-/* Field 10 of /proc/PID/stat, after a name that may hold anything. */
-static uint64_t minor_faults(pid_t pid)
+/* stat has a name in it, in brackets, that may hold anything. */
+static struct usage usage_of(pid_t pid)
 {
 	char path[64], text[1024], *p;
-	unsigned long faults;
+	struct usage usage = { 0 };
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	if (!read_text(path, text, sizeof(text)))
 		die("cannot read %s", path);
 	p = strrchr(text, ')');
-	if (!p ||
-	    sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %lu", &faults) != 1)
+	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %" SCNu64,
+			 &usage.faults) != 1)
 		die("%s is not as expected", path);
-	return faults;
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
+	usage.timed = read_text(path, text, sizeof(text)) &&
+		      sscanf(text, "%" SCNu64 " %" SCNu64, &usage.cpu,
+			     &usage.wait) == 2;
+	return usage;
+}
+
+static struct usage usage_between(const struct usage *from,
+				  const struct usage *to)
+{
+	return (struct usage){
+		.timed = from->timed && to->timed,
+		.faults = to->faults - from->faults,
+		.cpu = to->cpu - from->cpu,
+		.wait = to->wait - from->wait,
+	};
 }
 
 static uint64_t anon_kb(void)
@@ -535,10 +566,10 @@ static void load_run(struct load *load, struct save *save)
 	struct pollfd fds[MAX_CONNECTIONS + 1];
 	unsigned int i, busy = clients;
 	enum stage stage = STAGE_BEFORE;
-	uint64_t faults[3] = { 0 };
+	struct usage used[4] = { 0 };
 	uint64_t end, anon_before = 0, watched = 0;
 
-	faults[0] = minor_faults(server->pid);
+	used[0] = usage_of(server->pid);
 	for (i = 0; i < clients; i++) {
 		fds[i] = (struct pollfd){ .fd = load->clients[i].fd,
 					  .events = POLLIN };
@@ -559,7 +590,7 @@ static void load_run(struct load *load, struct save *save)
 		now = now_ns();
 		if (stage == STAGE_BEFORE && now >= end) {
 			anon_before = anon_kb();
-			faults[1] = minor_faults(server->pid);
+			used[1] = usage_of(server->pid);
 			ask_save(save, server);
 			fds[clients].fd = server->admin->fd;
 			stage = STAGE_ASKED;
@@ -569,7 +600,7 @@ static void load_run(struct load *load, struct save *save)
 			stage = STAGE_SAVING;
 		} else if (stage == STAGE_SAVING && fds[clients].revents) {
 			save->ended = now;
-			faults[2] = minor_faults(server->pid);
+			used[2] = usage_of(server->pid);
 			fds[clients].fd = -1;
 			end = now + env->margin;
 			stage = STAGE_AFTER;
@@ -592,9 +623,10 @@ static void load_run(struct load *load, struct save *save)
 			client_send(load, &load->clients[i]);
 		}
 	}
-	save->faults = faults[2] - faults[1];
-	save->other_faults =
-		minor_faults(server->pid) - faults[0] - save->faults;
+	used[3] = usage_of(server->pid);
+	save->usage = usage_between(&used[1], &used[2]);
+	save->other = usage_between(&used[0], &used[3]);
+	save->other = usage_between(&save->usage, &save->other);
 }
 
 /* Read all keys of a server, check their values, note their versions. */
@@ -698,7 +730,7 @@ static void result_end(FILE *f, const char *name)
 /* One phase: its row, and its histogram. */
 static void put_phase(const struct load *load, FILE *csv, const char *phase,
 		      uint64_t *samples, size_t count, uint64_t elapsed,
-		      uint64_t faults)
+		      const struct usage *usage)
 {
 	char name[32];
 	struct stats s;
@@ -711,15 +743,20 @@ static void put_phase(const struct load *load, FILE *csv, const char *phase,
 	stats_compute(samples, count, &s);
 	fprintf(csv,
 		"%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
-		",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
-		",yes\n",
+		",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64,
 		phase, s.count, elapsed, s.count ? elapsed / s.count : 0, s.min,
-		s.p50, s.p90, s.p99, s.p999, s.max, faults);
+		s.p50, s.p90, s.p99, s.p999, s.max, usage->faults);
+	if (s.count && usage->timed)
+		fprintf(csv, ",%" PRIu64 ",%" PRIu64, usage->cpu / s.count,
+			usage->wait / s.count);
+	else
+		fputs(",,", csv);
+	fputs(",yes\n", csv);
 	printf("%-8s %8" PRIu64
 	       " SETs, %8.1f/s, p50 %7.1f us, p99 %8.1f us, p99.9 %8.1f us, max %8.1f us, %" PRIu64
 	       " faults\n",
 	       phase, s.count, s.count * 1e9 / elapsed, s.p50 / 1e3,
-	       s.p99 / 1e3, s.p999 / 1e3, s.max / 1e3, faults);
+	       s.p99 / 1e3, s.p999 / 1e3, s.max / 1e3, usage->faults);
 }
 
 static void put_requests(const struct load *load, const struct save *save)
@@ -744,11 +781,11 @@ static void put_requests(const struct load *load, const struct save *save)
 			outside[nr_outside++] = e->acked - e->sent;
 	}
 	csv = result(load->env, "request.csv");
-	fputs("phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,faults,verified\n",
+	fputs("phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,faults,cpu_ns,wait_ns,verified\n",
 	      csv);
-	put_phase(load, csv, "save", inside, nr_inside, saving, save->faults);
+	put_phase(load, csv, "save", inside, nr_inside, saving, &save->usage);
 	put_phase(load, csv, "outside", outside, nr_outside,
-		  last - load->journal[0].sent - saving, save->other_faults);
+		  last - load->journal[0].sent - saving, &save->other);
 	result_end(csv, "request.csv");
 	free(inside);
 	free(outside);

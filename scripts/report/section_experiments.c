@@ -86,10 +86,10 @@ static struct table *table_redis(const struct experiments *x,
 				 enum cow_clock clock, const char *name)
 {
 	static const char *const head[] = {
-		"arm",	    "SETs/s",	"ratio",  "p50 us",	    "p99 us",
-		"ratio",    "p99.9 us", "max us", "p99 outside us", "faults",
-		"fork ms",  "save s",	"COW MB", "growth MB",	    "server MB",
-		"child MB",
+		"arm",	  "SETs/s",    "ratio",	    "p50 us",	      "p99 us",
+		"ratio",  "p99.9 us",  "max us",    "p99 outside us", "faults",
+		"CPU us", "ratio",     "wait us",   "fork ms",	      "save s",
+		"COW MB", "growth MB", "server MB", "child MB",
 	};
 	const char *arm[64];
 	size_t n = arms_of(x, clock, name, arm, ARRAY_SIZE(arm));
@@ -104,6 +104,7 @@ static struct table *table_redis(const struct experiments *x,
 	for (size_t i = 0; i < n; i++) {
 		struct at at = { x, clock, arm[i], name, NULL };
 		double p99 = request(&at, "save", "p99_ns");
+		double cpu = request(&at, "save", "cpu_ns");
 
 		table_put(t, "%s", arm[i]);
 		put_number(t, rate(&at, "save"), 1, 0);
@@ -115,6 +116,9 @@ static struct table *table_redis(const struct experiments *x,
 		put_number(t, request(&at, "save", "max_ns"), 1e3, 0);
 		put_number(t, request(&at, "outside", "p99_ns"), 1e3, 0);
 		put_number(t, request(&at, "save", "faults"), 1, 0);
+		put_number(t, cpu, 1e3, 0);
+		put_ratio(t, cpu, request(&base, "save", "cpu_ns"));
+		put_number(t, request(&at, "save", "wait_ns"), 1e3, 0);
 		put_number(t, fact(&at, "fork_us"), 1e3, 1);
 		put_number(t, fact(&at, "save_ms"), 1e3, 2);
 		put_number(t, fact(&at, "cow_bytes"), 1e6, 1);
@@ -124,7 +128,7 @@ static struct table *table_redis(const struct experiments *x,
 	}
 	table_note(
 		t,
-		"During the save, unless it says outside; medians over the rounds; ratios to baseline. fork: Redis' latest_fork_usec. COW: what Redis reports; growth: the most by which the machine's anonymous memory grew; server and child: peak RSS. In every cell the file saved was loaded again and is, byte for byte, what was in memory at one instant between BGSAVE and its answer. %s",
+		"During the save, unless it says outside; medians over the rounds; ratios to baseline. CPU, wait: for how long the server's main thread ran for a SET, and waited for a CPU to run on. fork: Redis' latest_fork_usec. COW: what Redis reports; growth: the most by which the machine's anonymous memory grew; server and child: peak RSS. In every cell the file saved was loaded again and is, byte for byte, what was in memory at one instant between BGSAVE and its answer. %s",
 		unit_note(clock));
 	return t;
 }

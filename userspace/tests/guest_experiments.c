@@ -80,6 +80,11 @@ static void test_redis(void **state)
 					"30000", "value_bytes"),
 				 64);
 		experiment(arms[i], "redis32k");
+		/* The server's time is part of the save's. */
+		assert_in_range(redis_result(arms[i], "cpu_ns"), 1,
+				redis_result(arms[i], "avg_ns") * 11 / 10);
+		assert_in_range(redis_result(arms[i], "wait_ns"), 1,
+				redis_result(arms[i], "avg_ns") * 11 / 10);
 	}
 	if (redis_result("fixed", "faults") *
 		    redis_result("baseline", "count") * 3 >

@@ -12,6 +12,8 @@
 #define REQUEST                                                              \
 	"phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns," \
 	"max_ns,faults,verified\n"
+#define REDIS_REQUEST \
+	"phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,faults,cpu_ns,wait_ns,verified\n"
 
 static char *tmp;
 
@@ -76,14 +78,14 @@ static int setup(void **state)
 	put("fixed.prefork.1/request.csv", REQUEST "all,10,6");
 	put("next.prefork.1/request.csv", "");
 	put("next.prefork/request.csv", REQUEST);
-	put("baseline.redis32k.1/request.csv",
-	    REQUEST "save,1000,2000000000,2000000,1,2,3,400000,5,6,70,yes\n"
-		    "outside,10,20,2,1,2,3,100000,5,6,70,yes\n");
+	put("baseline.redis32k.1/request.csv", REDIS_REQUEST
+	    "save,1000,2000000000,2000000,1,2,3,400000,5,6,70,300000,60000,yes\n"
+	    "outside,10,20,2,1,2,3,100000,5,6,70,,,yes\n");
 	put("baseline.redis32k.1/timeline.csv",
 	    "ms,count,p50_ns,p99_ns,max_ns,saving\n-20,5,1000,2000,3000,0\n"
 	    "0,5,1000,9000,9000,1\n20,0,,,,1\n40,5,1000,2000,3000,0\n");
-	put("adaptive.redis32k.1/request.csv",
-	    REQUEST "save,1000,1000000000,1000000,1,2,3,200000,5,6,70,yes\n");
+	put("adaptive.redis32k.1/request.csv", REDIS_REQUEST
+	    "save,1000,1000000000,1000000,1,2,3,200000,5,6,70,150000,20000,yes\n");
 	put("baseline.memory.1/memory.csv",
 	    "workload,peak_kb,pass_kb,fail_kb,kills,trials\n"
 	    "sparse8,40000,37000,36900,5,9\n");
@@ -160,6 +162,7 @@ static void test_report(void **state)
 	/* 1000 SETs/s are twice 500; p99 200 us are half of 400. */
 	assert_true(report_has(
 		"report.md", "| adaptive | 1000 | 2.000 | 0 | 200 | 0.500 |"));
+	assert_true(report_has("report.md", "| 70 | 150 | 0.500 | 20 |"));
 	assert_true(report_has(
 		"report.md",
 		"| sparse8 | fixed | 70000 | 37200 | 36900 | +200 |"));
