@@ -13,7 +13,7 @@
 /**
  * table_new - begin a table
  * @head: heads of the columns; they must outlive it
- * @ncol: how many
+ * @ncol: how many, at most TABLE_COLS
  * @left: a bit for each column that is set flush left
  *
  * Return: the table.
@@ -22,7 +22,8 @@ struct table *table_new(const char *const *head, size_t ncol, unsigned int left)
 {
 	struct table *t = xzalloc(sizeof(*t));
 
-	t->ncol = ncol < TABLE_COLS ? ncol : TABLE_COLS;
+	assert(ncol <= TABLE_COLS);
+	t->ncol = ncol;
 	for (size_t i = 0; i < t->ncol; i++)
 		t->head[i] = head[i];
 	t->left = left;

@@ -5,7 +5,7 @@
 
 #include "summary.h"
 
-#define TABLE_COLS 16
+#define TABLE_COLS 24
 #define TEXT_WIDTH 100
 
 /**

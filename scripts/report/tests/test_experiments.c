@@ -163,6 +163,7 @@ static void test_report(void **state)
 	assert_true(report_has(
 		"report.md", "| adaptive | 1000 | 2.000 | 0 | 200 | 0.500 |"));
 	assert_true(report_has("report.md", "| 70 | 150 | 0.500 | 20 |"));
+	assert_true(report_has("report.md", "| server MB | child MB |"));
 	assert_true(report_has(
 		"report.md",
 		"| sparse8 | fixed | 70000 | 37200 | 36900 | +200 |"));
