@@ -116,9 +116,9 @@ static struct table *table_redis(const struct experiments *x,
 		put_number(t, request(&at, "save", "max_ns"), 1e3, 0);
 		put_number(t, request(&at, "outside", "p99_ns"), 1e3, 0);
 		put_number(t, request(&at, "save", "faults"), 1, 0);
-		put_number(t, cpu, 1e3, 0);
+		put_number(t, cpu, 1e3, 1);
 		put_ratio(t, cpu, request(&base, "save", "cpu_ns"));
-		put_number(t, request(&at, "save", "wait_ns"), 1e3, 0);
+		put_number(t, request(&at, "save", "wait_ns"), 1e3, 1);
 		put_number(t, fact(&at, "fork_us"), 1e3, 1);
 		put_number(t, fact(&at, "save_ms"), 1e3, 2);
 		put_number(t, fact(&at, "cow_bytes"), 1e6, 1);

@@ -162,7 +162,7 @@ static void test_report(void **state)
 	/* 1000 SETs/s are twice 500; p99 200 us are half of 400. */
 	assert_true(report_has(
 		"report.md", "| adaptive | 1000 | 2.000 | 0 | 200 | 0.500 |"));
-	assert_true(report_has("report.md", "| 70 | 150 | 0.500 | 20 |"));
+	assert_true(report_has("report.md", "| 70 | 150.0 | 0.500 | 20.0 |"));
 	assert_true(report_has("report.md", "| server MB | child MB |"));
 	assert_true(report_has(
 		"report.md",
