@@ -14,7 +14,7 @@
 #include <sys/types.h>
 #include <cmocka.h>
 
-#include "util.h"
+#include "common/util.h"
 
 #define COWLAB "/sys/kernel/debug/cowlab/"
 #define TRACING "/sys/kernel/tracing/"

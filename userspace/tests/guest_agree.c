@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "region.h"
+#include "common/region.h"
 
 #define REGION "8M"
 #define PAGES (8UL << 20 >> 12)

@@ -26,7 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "manual_cow.h"
+#include "common/manual_cow.h"
 
 #define PM_EXCLUSIVE (1ULL << 56)
 #define PM_FILE (1ULL << 61)

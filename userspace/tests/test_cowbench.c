@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "common/util.h"
 
 #define HEADER                                                        \
 	"pattern,kind,writer,threads,round,size,count,avg_ns,min_ns," \

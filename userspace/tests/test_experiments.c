@@ -15,9 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cut.h"
-#include "dataset.h"
-#include "util.h"
+#include "experiments/cut.h"
+#include "experiments/dataset.h"
+#include "common/util.h"
 
 #define REQUEST_HEADER                                                       \
 	"phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns," \

@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "manual_cow.h"
-#include "util.h"
+#include "common/manual_cow.h"
+#include "common/util.h"
 
 static char dir[] = "/tmp/test_snap.XXXXXX";
 static char text[64 * 1024];

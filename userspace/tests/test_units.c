@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pattern.h"
-#include "region.h"
-#include "samples.h"
-#include "util.h"
+#include "common/pattern.h"
+#include "common/region.h"
+#include "common/samples.h"
+#include "common/util.h"
 
 #define PAGES 1000
 

@@ -30,8 +30,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "region.h"
-#include "util.h"
+#include "common/region.h"
+#include "common/util.h"
 
 #define MAX_WRITERS 64
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Keys and values of a Redis under test, and the file that it starts from. */
-#include "dataset.h"
+#include "experiments/dataset.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "pattern.h"
+#include "common/pattern.h"
 
 /**
  * key_make - a key's name

@@ -2,7 +2,7 @@
 #ifndef COWLAB_HELPER_H
 #define COWLAB_HELPER_H
 
-#include "bench.h"
+#include "bench/bench.h"
 
 struct helper;
 struct mapper;

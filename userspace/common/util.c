@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Small helpers: errors, numbers, /proc text, shared memory, the clock. */
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>

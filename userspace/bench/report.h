@@ -2,7 +2,7 @@
 #ifndef COWLAB_REPORT_H
 #define COWLAB_REPORT_H
 
-#include "bench.h"
+#include "bench/bench.h"
 
 void report_header(const struct env *env);
 void report_row(const struct bench *bench, enum side side, uint64_t round,

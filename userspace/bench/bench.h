@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "listen.h"
-#include "options.h"
-#include "region.h"
+#include "bench/listen.h"
+#include "bench/options.h"
+#include "common/region.h"
 
 enum side {
 	SIDE_PARENT,

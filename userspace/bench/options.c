@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The command line of cowbench. */
-#include "options.h"
+#include "bench/options.h"
 
 #include <argp.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "util.h"
+#include "common/util.h"
 
 #define MAX_THREADS 256
 #define MAX_ROUNDS 1000000

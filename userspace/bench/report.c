@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What comes out of a round: a table or CSV, histogram and raw latencies. */
-#include "report.h"
+#include "bench/report.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "samples.h"
-#include "util.h"
+#include "common/samples.h"
+#include "common/util.h"
 
 static void print_cell(const struct env *env, bool known, uint64_t value,
 		       int width)

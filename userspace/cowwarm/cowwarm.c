@@ -54,8 +54,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "manual_cow.h"
-#include "util.h"
+#include "common/manual_cow.h"
+#include "common/util.h"
 
 #define EXPORT __attribute__((visibility("default")))
 

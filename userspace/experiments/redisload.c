@@ -49,11 +49,11 @@
 
 #include <hiredis/hiredis.h>
 
-#include "cut.h"
-#include "dataset.h"
-#include "pattern.h"
-#include "samples.h"
-#include "util.h"
+#include "experiments/cut.h"
+#include "experiments/dataset.h"
+#include "common/pattern.h"
+#include "common/samples.h"
+#include "common/util.h"
 
 #define SECOND 1000000000ULL
 #define MAX_CONNECTIONS 64

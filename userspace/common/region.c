@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The region: mapping, filling, checking, and what /proc says about it. */
-#include "region.h"
+#include "common/region.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "common/util.h"
 
 #ifndef MAP_HUGE_2MB
 #define MAP_HUGE_2MB (21 << 26)

@@ -13,7 +13,7 @@
  *
  * With one CPU there is no helper: it would take the time from the writer.
  */
-#include "helper.h"
+#include "bench/runahead.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,9 +25,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "manual_cow.h"
-#include "samples.h"
-#include "util.h"
+#include "common/manual_cow.h"
+#include "common/samples.h"
+#include "common/util.h"
 
 #define STACK_BYTES (128UL << 10)
 #define MAPPER_SAMPLES (1UL << 20)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The timed writes, and the threads that make them. */
-#include "team.h"
+#include "bench/team.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,10 +9,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "helper.h"
-#include "manual_cow.h"
-#include "samples.h"
-#include "util.h"
+#include "bench/runahead.h"
+#include "common/manual_cow.h"
+#include "common/samples.h"
+#include "common/util.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23

@@ -29,10 +29,10 @@
 #include <unistd.h>
 
 #include "libcowsnap/cowsnap.h"
-#include "pattern.h"
-#include "region.h"
-#include "samples.h"
-#include "util.h"
+#include "common/pattern.h"
+#include "common/region.h"
+#include "common/samples.h"
+#include "common/util.h"
 
 #define MAGIC 0x31766b776f63ULL
 #define VALUE_WORDS 6

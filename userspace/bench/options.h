@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pattern.h"
-#include "region.h"
+#include "common/pattern.h"
+#include "common/region.h"
 
 enum writer {
 	WRITER_PARENT,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Statistics and histogram of latencies. */
-#include "samples.h"
+#include "common/samples.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * with one call, and show that the pages are this process's own and that
  * writing them takes no fault.
  */
-#include "manual_cow.h"
+#include "common/manual_cow.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -19,8 +19,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "region.h"
-#include "util.h"
+#include "common/region.h"
+#include "common/util.h"
 
 #define MAX_ROUNDS 1000
 #define FORKS_WITHOUT 10

@@ -27,8 +27,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "region.h"
-#include "util.h"
+#include "common/region.h"
+#include "common/util.h"
 
 const char *argp_program_version = "forkcost 1.0";
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "pattern.h"
+#include "common/pattern.h"
 
 #define KIND_NAMES "4k thp mthp hugetlb"
 

@@ -16,11 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench.h"
-#include "manual_cow.h"
-#include "report.h"
-#include "team.h"
-#include "util.h"
+#include "bench/bench.h"
+#include "common/manual_cow.h"
+#include "bench/report.h"
+#include "bench/team.h"
+#include "common/util.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23

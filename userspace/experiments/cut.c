@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Is a snapshot the state of one instant? */
-#include "cut.h"
+#include "experiments/cut.h"
 
 #include <stdlib.h>
 

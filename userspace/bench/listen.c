@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Switching cowlab's observation on and off around the timed writes. */
-#include "listen.h"
+#include "bench/listen.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "common/util.h"
 
 static int open_file(const char *dir, const char *name)
 {

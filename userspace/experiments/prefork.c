@@ -30,9 +30,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "region.h"
-#include "samples.h"
-#include "util.h"
+#include "common/region.h"
+#include "common/samples.h"
+#include "common/util.h"
 
 const char *argp_program_version = "prefork 1.0";
 

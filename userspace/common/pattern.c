@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The order in which pages are written; everything follows from the seed. */
-#include "pattern.h"
+#include "common/pattern.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "util.h"
+#include "common/util.h"
 
 #define ZIPF_EXPONENT 0.99
 

@@ -20,7 +20,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "manual_cow.h"
+#include "common/manual_cow.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22

@@ -2,7 +2,7 @@
 #ifndef COWLAB_TEAM_H
 #define COWLAB_TEAM_H
 
-#include "bench.h"
+#include "bench/bench.h"
 
 struct team;
 
