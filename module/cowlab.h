@@ -1,72 +1,41 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * cowlab.ko: the laboratory's policy, switches and latency histogram.
+ * cowlab.ko: the laboratory's policies, switches and latency histogram. A file
+ * calls only those below it.
  *
- * main.c	debugfs, the tracepoint probes
- * hist.c	the histogram
- * policy.c	how many pages a fault serves, and what became of them
+ * main.c	loading and unloading
+ * debugfs.c	the files in debugfs
+ * probes.c	the tracepoint probes
+ * policy.c	which policy serves faults
+ * next.c, fixed.c, adaptive.c
+ *		a policy each: how many pages a fault serves
+ * habit.c	how long the runs of a VMA's streams usually are
+ * stream.c	what has been written of a stream's last window
+ * cap.c	how large a window may be
+ * hist.c	a histogram
+ * stats.c	the counters
  */
 #ifndef _COWLAB_H
 #define _COWLAB_H
 
-#include <linux/percpu.h>
 #include <linux/seq_file.h>
 #include <linux/types.h>
 
-/* hist.c */
+/* debugfs.c */
+void cow_debugfs_create(void);
+void cow_debugfs_remove(void);
 
-/*
- * Log-linear buckets: values below 2^SUB_BITS have one each, every octave
- * above has 2^SUB_BITS. So a bucket is at most 1/32 wide of what it holds, and
- * its middle within 1.6% of it. The last bucket takes all from 2^MAX_BITS ns
- * (18 minutes) on.
- */
-#define COW_HIST_SUB_BITS	5
-#define COW_HIST_MAX_BITS	40
-#define COW_HIST_BUCKETS						\
-	((COW_HIST_MAX_BITS - COW_HIST_SUB_BITS + 1) << COW_HIST_SUB_BITS)
-
-struct cow_hist_cpu {
-	u64 count;
-	u64 sum;
-	u64 min;
-	u64 max;
-	u64 bucket[COW_HIST_BUCKETS];
-};
-
-/**
- * struct cow_hist - a histogram of nanoseconds
- * @name: of the stage, as latency_hist shows it
- * @cpu: one part a CPU, written by that CPU alone
- */
-struct cow_hist {
-	const char *name;
-	struct cow_hist_cpu __percpu *cpu;
-};
-
-int cow_hist_init(struct cow_hist *hist);
-void cow_hist_destroy(struct cow_hist *hist);
-void cow_hist_add(struct cow_hist *hist, u64 ns);
-void cow_hist_reset(struct cow_hist *hist);
-void cow_hist_show(struct seq_file *m, const struct cow_hist *hist);
-
-/* policy.c */
-
-int cow_policy_init(void);
-void cow_policy_destroy(void);
-int cow_policy_enable(bool on);
-bool cow_policy_enabled(void);
-int cow_policy_choose(const char *name);
-void cow_policy_show(struct seq_file *m);
-void cow_policy_set_window(unsigned int pages);
-unsigned int cow_policy_get_window(void);
-void cow_policy_set_large(bool on);
-bool cow_policy_get_large(void);
-void cow_policy_set_cap(u64 ns);
-u64 cow_policy_get_cap(void);
-void cow_policy_learn(unsigned int pages, u64 ns);
-void cow_stats_fault(unsigned int copied);
-void cow_stats_reset(void);
-void cow_stats_show(struct seq_file *m);
+/* probes.c */
+int cow_probes_init(void);
+void cow_probes_destroy(void);
+int cow_probes_set_capped(bool on);
+int cow_probes_set_timing(u64 val);
+u64 cow_probes_get_timing(void);
+int cow_probes_set_log(u64 val);
+u64 cow_probes_get_log(void);
+int cow_probes_set_tgid(u64 val);
+u64 cow_probes_get_tgid(void);
+int cow_probes_reset(void);
+void cow_probes_show(struct seq_file *m);
 
 #endif /* _COWLAB_H */

@@ -1,152 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * debugfs switches, and the probes on the cow:* tracepoints that feed the
- * histogram and the log. A probe is registered only while it is needed, so that
- * the kernel reads no clock for nobody.
- */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
-#include <linux/cow_policy.h>
+/* The files in debugfs. */
 #include <linux/debugfs.h>
 #include <linux/kstrtox.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/sched.h>
 #include <linux/seq_file.h>
-#include <linux/tracepoint.h>
+#include <linux/threads.h>
 #include <linux/uaccess.h>
-#include <trace/events/cow.h>
 
+#include "cap.h"
 #include "cowlab.h"
-
-enum stage { COPY, FAULT, HUGETLB_COPY, PMD_SPLIT, NR_STAGES };
-
-static struct cow_hist hists[NR_STAGES] = {
-	[COPY]		= { .name = "copy" },
-	[FAULT]		= { .name = "fault" },
-	[HUGETLB_COPY]	= { .name = "hugetlb_copy" },
-	[PMD_SPLIT]	= { .name = "pmd_split" },
-};
+#include "habit.h"
+#include "policy.h"
+#include "stats.h"
 
 /* Serializes all that is written to debugfs. */
 static DEFINE_MUTEX(knob_lock);
-
-static bool capped;
-static bool timing;
-static bool log;
-static pid_t only_tgid;
-
-static bool wanted(void)
-{
-	pid_t tgid = READ_ONCE(only_tgid);
-
-	return !tgid || current->tgid == tgid;
-}
-
-static void sample(enum stage stage, u64 ns, bool whole_cow)
-{
-	if (READ_ONCE(timing))
-		cow_hist_add(&hists[stage], ns);
-	if (whole_cow && READ_ONCE(log))
-		printk(KERN_INFO "COW latency: %llu ns\n", ns);
-}
-
-static void probe_copy(void *data, unsigned long address, unsigned int pages,
-		       u64 ns)
-{
-	if (wanted())
-		sample(COPY, ns, false);
-}
-
-static void probe_split(void *data, unsigned long address, unsigned int pages,
-			u64 ns)
-{
-	if (wanted())
-		sample(PMD_SPLIT, ns, false);
-}
-
-static void probe_hugetlb(void *data, unsigned long address,
-			  unsigned int pages, u64 ns)
-{
-	if (!wanted() || !(READ_ONCE(timing) || READ_ONCE(log)))
-		return;
-	cow_stats_fault(pages);
-	sample(HUGETLB_COPY, ns, true);
-}
-
-static void probe_fault(void *data, unsigned long address, unsigned int pages,
-			u64 ns)
-{
-	if (READ_ONCE(capped))
-		cow_policy_learn(pages, ns);
-	if (!wanted() || !(READ_ONCE(timing) || READ_ONCE(log)))
-		return;
-	cow_stats_fault(pages);
-	sample(FAULT, ns, true);
-}
-
-/* The probes on steps of a COW are there for timing, those on whole ones too. */
-static bool step_probes, whole_probes;
-
-/*
- * Register the probes that @want_steps and @want_whole ask for, unregister the
- * others. On return no unregistered probe is running.
- */
-static int set_probes(bool want_steps, bool want_whole)
-{
-	int ret = 0;
-
-	if (want_whole && !whole_probes) {
-		ret = register_trace_cow_fault(probe_fault, NULL);
-		if (ret)
-			return ret;
-		ret = register_trace_cow_hugetlb_copy(probe_hugetlb, NULL);
-		if (ret) {
-			unregister_trace_cow_fault(probe_fault, NULL);
-			goto out;
-		}
-		whole_probes = true;
-	}
-	if (want_steps && !step_probes) {
-		ret = register_trace_cow_copy(probe_copy, NULL);
-		if (ret)
-			return ret;
-		ret = register_trace_cow_pmd_split(probe_split, NULL);
-		if (ret) {
-			unregister_trace_cow_copy(probe_copy, NULL);
-			goto out;
-		}
-		step_probes = true;
-	}
-	if (!want_steps && step_probes) {
-		unregister_trace_cow_copy(probe_copy, NULL);
-		unregister_trace_cow_pmd_split(probe_split, NULL);
-		step_probes = false;
-	}
-	if (!want_whole && whole_probes) {
-		unregister_trace_cow_fault(probe_fault, NULL);
-		unregister_trace_cow_hugetlb_copy(probe_hugetlb, NULL);
-		whole_probes = false;
-	}
-out:
-	tracepoint_synchronize_unregister();
-	return ret;
-}
-
-/* Set the probes, then the switches that they serve; or neither. */
-static int set_listeners(bool new_timing, bool new_log, bool new_capped)
-{
-	int ret = set_probes(new_timing, new_timing || new_log || new_capped);
-
-	if (ret) {
-		set_probes(timing, timing || log || capped);
-		return ret;
-	}
-	WRITE_ONCE(timing, new_timing);
-	WRITE_ONCE(log, new_log);
-	WRITE_ONCE(capped, new_capped);
-	return 0;
-}
 
 static int set_precopy(u64 val)
 {
@@ -182,56 +51,20 @@ static u64 get_large(void)
 
 static int set_cap(u64 val)
 {
-	int ret = set_listeners(timing, log, val);
+	int ret = cow_probes_set_capped(val);
 
 	if (!ret)
 		cow_policy_set_cap(val);
 	return ret;
 }
 
-static int set_timing(u64 val)
-{
-	return set_listeners(val, log, capped);
-}
-
-static u64 get_timing(void)
-{
-	return timing;
-}
-
-static int set_log(u64 val)
-{
-	return set_listeners(timing, val, capped);
-}
-
-static u64 get_log(void)
-{
-	return log;
-}
-
-static int set_only_tgid(u64 val)
-{
-	WRITE_ONCE(only_tgid, val);
-	return 0;
-}
-
-static u64 get_only_tgid(void)
-{
-	return only_tgid;
-}
-
 static int set_reset(u64 val)
 {
-	int ret, i;
+	int ret = cow_probes_reset();
 
-	/* Without probes, so that no sample is half counted. */
-	ret = set_probes(false, false);
-	if (ret)
-		return ret;
-	for (i = 0; i < NR_STAGES; i++)
-		cow_hist_reset(&hists[i]);
-	cow_stats_reset();
-	return set_probes(timing, timing || log || capped);
+	if (!ret)
+		cow_habits_forget();
+	return ret;
 }
 
 static u64 get_reset(void)
@@ -253,9 +86,12 @@ static const struct knob knobs[] = {
 	{ "window",	1, COW_WINDOW_MAX,	get_window,	set_window },
 	{ "large_folio", 0, 1,			get_large,	set_large },
 	{ "latency_cap_ns", 0, U64_MAX,		cow_policy_get_cap, set_cap },
-	{ "timing",	0, 1,			get_timing,	set_timing },
-	{ "log",	0, 1,			get_log,	set_log },
-	{ "pid",	0, PID_MAX_LIMIT,	get_only_tgid,	set_only_tgid },
+	{ "timing",	0, 1,			cow_probes_get_timing,
+						cow_probes_set_timing },
+	{ "log",	0, 1,			cow_probes_get_log,
+						cow_probes_set_log },
+	{ "pid",	0, PID_MAX_LIMIT,	cow_probes_get_tgid,
+						cow_probes_set_tgid },
 	{ "reset",	1, 1,			get_reset,	set_reset },
 };
 
@@ -356,10 +192,7 @@ static const struct file_operations policy_fops = {
 
 static int latency_hist_show(struct seq_file *m, void *unused)
 {
-	int i;
-
-	for (i = 0; i < NR_STAGES; i++)
-		cow_hist_show(m, &hists[i]);
+	cow_probes_show(m);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(latency_hist);
@@ -373,7 +206,10 @@ DEFINE_SHOW_ATTRIBUTE(stats);
 
 static struct dentry *dir;
 
-static void create_files(void)
+/**
+ * cow_debugfs_create - create the files
+ */
+void cow_debugfs_create(void)
 {
 	unsigned int i;
 
@@ -387,43 +223,10 @@ static void create_files(void)
 	debugfs_create_file("stats", 0600, dir, NULL, &stats_fops);
 }
 
-static void destroy_hists(void)
-{
-	int i;
-
-	for (i = 0; i < NR_STAGES; i++)
-		cow_hist_destroy(&hists[i]);
-}
-
-static int __init cowlab_init(void)
-{
-	int i, ret;
-
-	for (i = 0; i < NR_STAGES; i++) {
-		ret = cow_hist_init(&hists[i]);
-		if (ret)
-			goto out;
-	}
-	ret = cow_policy_init();
-	if (ret)
-		goto out;
-	create_files();
-	return 0;
-out:
-	destroy_hists();
-	return ret;
-}
-
-static void __exit cowlab_exit(void)
+/**
+ * cow_debugfs_remove - remove the files
+ */
+void cow_debugfs_remove(void)
 {
 	debugfs_remove(dir);
-	set_probes(false, false);
-	cow_policy_destroy();
-	destroy_hists();
 }
-
-module_init(cowlab_init);
-module_exit(cowlab_exit);
-
-MODULE_DESCRIPTION("Copy-on-write laboratory: precopy policy and latency");
-MODULE_LICENSE("GPL");

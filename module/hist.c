@@ -8,7 +8,7 @@
 #include <linux/minmax.h>
 #include <linux/slab.h>
 
-#include "cowlab.h"
+#include "hist.h"
 
 #define SUB_BUCKETS	BIT(COW_HIST_SUB_BITS)
 #define STARS		"****************************************"

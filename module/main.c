@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Loading and unloading. */
+#include <linux/module.h>
+
+#include "cowlab.h"
+#include "policy.h"
+#include "stats.h"
+
+static int __init cowlab_init(void)
+{
+	int ret = cow_probes_init();
+
+	if (ret)
+		return ret;
+	ret = cow_stats_init();
+	if (ret) {
+		cow_probes_destroy();
+		return ret;
+	}
+	cow_debugfs_create();
+	return 0;
+}
+
+static void __exit cowlab_exit(void)
+{
+	cow_debugfs_remove();
+	cow_policy_enable(false);
+	cow_probes_destroy();
+	cow_stats_destroy();
+}
+
+module_init(cowlab_init);
+module_exit(cowlab_exit);
+
+MODULE_DESCRIPTION("Copy-on-write laboratory: precopy policy and latency");
+MODULE_LICENSE("GPL");

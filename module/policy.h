@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The choice of a policy, and each policy's window callback. */
+#ifndef _COWLAB_POLICY_H
+#define _COWLAB_POLICY_H
+
+#include <linux/cow_policy.h>
+#include <linux/mm.h>
+#include <linux/seq_file.h>
+
+#define POLICY(name) unsigned int name##_window(struct vm_fault *vmf);
+#include "policies.h"
+#undef POLICY
+
+int cow_policy_enable(bool on);
+bool cow_policy_enabled(void);
+int cow_policy_choose(const char *name);
+void cow_policy_show(struct seq_file *m);
+
+#endif /* _COWLAB_POLICY_H */

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The probes on the cow:* tracepoints that feed the histogram and the log. A
+ * probe is registered only while it is needed, so that the kernel reads no clock
+ * for nobody.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/tracepoint.h>
+#include <trace/events/cow.h>
+
+#include "cap.h"
+#include "cowlab.h"
+#include "hist.h"
+#include "stats.h"
+
+enum stage { COPY, FAULT, HUGETLB_COPY, PMD_SPLIT, NR_STAGES };
+
+static struct cow_hist hists[NR_STAGES] = {
+	[COPY]		= { .name = "copy" },
+	[FAULT]		= { .name = "fault" },
+	[HUGETLB_COPY]	= { .name = "hugetlb_copy" },
+	[PMD_SPLIT]	= { .name = "pmd_split" },
+};
+
+static bool capped;
+static bool timing;
+static bool log;
+static pid_t only_tgid;
+
+static bool wanted(void)
+{
+	pid_t tgid = READ_ONCE(only_tgid);
+
+	return !tgid || current->tgid == tgid;
+}
+
+static void sample(enum stage stage, u64 ns, bool whole_cow)
+{
+	if (READ_ONCE(timing))
+		cow_hist_add(&hists[stage], ns);
+	if (whole_cow && READ_ONCE(log))
+		printk(KERN_INFO "COW latency: %llu ns\n", ns);
+}
+
+static void probe_copy(void *data, unsigned long address, unsigned int pages,
+		       u64 ns)
+{
+	if (wanted())
+		sample(COPY, ns, false);
+}
+
+static void probe_split(void *data, unsigned long address, unsigned int pages,
+			u64 ns)
+{
+	if (wanted())
+		sample(PMD_SPLIT, ns, false);
+}
+
+static void probe_hugetlb(void *data, unsigned long address,
+			  unsigned int pages, u64 ns)
+{
+	if (!wanted() || !(READ_ONCE(timing) || READ_ONCE(log)))
+		return;
+	cow_stats_fault(pages);
+	sample(HUGETLB_COPY, ns, true);
+}
+
+static void probe_fault(void *data, unsigned long address, unsigned int pages,
+			u64 ns)
+{
+	if (READ_ONCE(capped))
+		cow_policy_learn(pages, ns);
+	if (!wanted() || !(READ_ONCE(timing) || READ_ONCE(log)))
+		return;
+	cow_stats_fault(pages);
+	sample(FAULT, ns, true);
+}
+
+/* The probes on steps of a COW are there for timing, those on whole ones too. */
+static bool step_probes, whole_probes;
+
+/*
+ * Register the probes that @want_steps and @want_whole ask for, unregister the
+ * others. On return no unregistered probe is running.
+ */
+static int set_probes(bool want_steps, bool want_whole)
+{
+	int ret = 0;
+
+	if (want_whole && !whole_probes) {
+		ret = register_trace_cow_fault(probe_fault, NULL);
+		if (ret)
+			return ret;
+		ret = register_trace_cow_hugetlb_copy(probe_hugetlb, NULL);
+		if (ret) {
+			unregister_trace_cow_fault(probe_fault, NULL);
+			goto out;
+		}
+		whole_probes = true;
+	}
+	if (want_steps && !step_probes) {
+		ret = register_trace_cow_copy(probe_copy, NULL);
+		if (ret)
+			return ret;
+		ret = register_trace_cow_pmd_split(probe_split, NULL);
+		if (ret) {
+			unregister_trace_cow_copy(probe_copy, NULL);
+			goto out;
+		}
+		step_probes = true;
+	}
+	if (!want_steps && step_probes) {
+		unregister_trace_cow_copy(probe_copy, NULL);
+		unregister_trace_cow_pmd_split(probe_split, NULL);
+		step_probes = false;
+	}
+	if (!want_whole && whole_probes) {
+		unregister_trace_cow_fault(probe_fault, NULL);
+		unregister_trace_cow_hugetlb_copy(probe_hugetlb, NULL);
+		whole_probes = false;
+	}
+out:
+	tracepoint_synchronize_unregister();
+	return ret;
+}
+
+/* Set the probes, then the switches that they serve; or neither. */
+static int set_listeners(bool new_timing, bool new_log, bool new_capped)
+{
+	int ret = set_probes(new_timing, new_timing || new_log || new_capped);
+
+	if (ret) {
+		set_probes(timing, timing || log || capped);
+		return ret;
+	}
+	WRITE_ONCE(timing, new_timing);
+	WRITE_ONCE(log, new_log);
+	WRITE_ONCE(capped, new_capped);
+	return 0;
+}
+
+/**
+ * cow_probes_set_capped - learn what faults cost, or not
+ * @on: whether to
+ *
+ * Context: the caller serializes.
+ * Return: 0 or -errno.
+ */
+int cow_probes_set_capped(bool on)
+{
+	return set_listeners(timing, log, on);
+}
+
+/**
+ * cow_probes_set_timing - sample latencies into the histogram, or not
+ * @val: whether to
+ *
+ * Context: the caller serializes.
+ * Return: 0 or -errno.
+ */
+int cow_probes_set_timing(u64 val)
+{
+	return set_listeners(val, log, capped);
+}
+
+/**
+ * cow_probes_get_timing - the same, as it is
+ */
+u64 cow_probes_get_timing(void)
+{
+	return timing;
+}
+
+/**
+ * cow_probes_set_log - print a line for each COW, or not
+ * @val: whether to
+ *
+ * Context: the caller serializes.
+ * Return: 0 or -errno.
+ */
+int cow_probes_set_log(u64 val)
+{
+	return set_listeners(timing, val, capped);
+}
+
+/**
+ * cow_probes_get_log - the same, as it is
+ */
+u64 cow_probes_get_log(void)
+{
+	return log;
+}
+
+/**
+ * cow_probes_set_tgid - sample and log one thread group alone
+ * @val: its number, 0 for all
+ *
+ * Return: 0.
+ */
+int cow_probes_set_tgid(u64 val)
+{
+	WRITE_ONCE(only_tgid, val);
+	return 0;
+}
+
+/**
+ * cow_probes_get_tgid - the same, as it is
+ */
+u64 cow_probes_get_tgid(void)
+{
+	return only_tgid;
+}
+
+/**
+ * cow_probes_reset - empty the histograms, and set the counters to 0
+ *
+ * Context: the caller serializes.
+ * Return: 0 or -errno.
+ */
+int cow_probes_reset(void)
+{
+	int ret, i;
+
+	/* Without probes, so that no sample is half counted. */
+	ret = set_probes(false, false);
+	if (ret)
+		return ret;
+	for (i = 0; i < NR_STAGES; i++)
+		cow_hist_reset(&hists[i]);
+	cow_stats_reset();
+	return set_probes(timing, timing || log || capped);
+}
+
+/**
+ * cow_probes_show - print the histograms
+ * @m: where to
+ */
+void cow_probes_show(struct seq_file *m)
+{
+	int i;
+
+	for (i = 0; i < NR_STAGES; i++)
+		cow_hist_show(m, &hists[i]);
+}
+
+/**
+ * cow_probes_init - allocate the histograms; no probe is registered
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int cow_probes_init(void)
+{
+	int i, ret;
+
+	for (i = 0; i < NR_STAGES; i++) {
+		ret = cow_hist_init(&hists[i]);
+		if (ret) {
+			cow_probes_destroy();
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/**
+ * cow_probes_destroy - unregister the probes and free the histograms
+ */
+void cow_probes_destroy(void)
+{
+	int i;
+
+	set_probes(false, false);
+	for (i = 0; i < NR_STAGES; i++)
+		cow_hist_destroy(&hists[i]);
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Per-CPU counters: what faults copied, and what became of the windows. */
+#include <linux/minmax.h>
+#include <linux/string.h>
+
+#include "stats.h"
+
+struct cow_stats __percpu *cow_stats;
+
+static const char * const skip_names[NR_COW_SKIPS] = {
+	[COW_SKIP_VMA]		= "vma",
+	[COW_SKIP_MEMORY]	= "memory",
+	[COW_SKIP_NOT_PRESENT]	= "not_present",
+	[COW_SKIP_WRITABLE]	= "writable",
+	[COW_SKIP_SHARED]	= "shared",
+	[COW_SKIP_SPECIAL]	= "special",
+	[COW_SKIP_FILE]		= "file",
+	[COW_SKIP_KSM]		= "ksm",
+	[COW_SKIP_UFFD_WP]	= "uffd_wp",
+	[COW_SKIP_LAZYFREE]	= "lazyfree",
+	[COW_SKIP_REFERENCED]	= "referenced",
+	[COW_SKIP_POISON]	= "poison",
+	[COW_SKIP_RACED]	= "raced",
+};
+
+/**
+ * cow_stats_fault - count a COW fault
+ * @copied: the pages that it copied
+ *
+ * Context: preemption disabled.
+ */
+void cow_stats_fault(unsigned int copied)
+{
+	this_cpu_inc(cow_stats->faults);
+	this_cpu_add(cow_stats->copied, copied);
+}
+
+/**
+ * cow_stats_reset - set all counters to 0
+ *
+ * What is counted at the same moment may be lost.
+ */
+void cow_stats_reset(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		memset(per_cpu_ptr(cow_stats, cpu), 0, sizeof(*cow_stats));
+}
+
+/**
+ * cow_stats_show - print the counters as `key value` lines
+ * @m: where to
+ *
+ * faults and copied are counted while timing or log is on, the others while
+ * precopy is. A neighbour is a hit if it was written, wasted if it was not, by
+ * the time of the next fault that looks at its window. Unjudged are those whose
+ * window no fault has looked at: the last one before the end, one in another
+ * page table, one that was served in part, one that another stream's evicted.
+ */
+void cow_stats_show(struct seq_file *m)
+{
+	struct cow_stats sum = {};
+	unsigned int i;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		const struct cow_stats *part = per_cpu_ptr(cow_stats, cpu);
+
+		sum.faults += READ_ONCE(part->faults);
+		sum.copied += READ_ONCE(part->copied);
+		sum.windows += READ_ONCE(part->windows);
+		sum.left += READ_ONCE(part->left);
+		sum.neighbours += READ_ONCE(part->neighbours);
+		sum.reused += READ_ONCE(part->reused);
+		sum.hit += READ_ONCE(part->hit);
+		sum.wasted += READ_ONCE(part->wasted);
+		for (i = 0; i < NR_COW_SKIPS; i++)
+			sum.skipped[i] += READ_ONCE(part->skipped[i]);
+	}
+
+	seq_printf(m, "faults %llu\n", sum.faults);
+	seq_printf(m, "copied %llu\n", sum.copied);
+	seq_printf(m, "windows %llu\n", sum.windows);
+	seq_printf(m, "left %llu\n", sum.left);
+	seq_printf(m, "neighbours %llu\n", sum.neighbours);
+	seq_printf(m, "reused %llu\n", sum.reused);
+	seq_printf(m, "hit %llu\n", sum.hit);
+	seq_printf(m, "wasted %llu\n", sum.wasted);
+	seq_printf(m, "unjudged %llu\n",
+		   sum.neighbours - min(sum.neighbours, sum.hit + sum.wasted));
+	for (i = 0; i < NR_COW_SKIPS; i++)
+		seq_printf(m, "skip_%s %llu\n", skip_names[i], sum.skipped[i]);
+}
+
+/**
+ * cow_stats_init - allocate the counters
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int cow_stats_init(void)
+{
+	cow_stats = alloc_percpu(struct cow_stats);
+	return cow_stats ? 0 : -ENOMEM;
+}
+
+/**
+ * cow_stats_destroy - free the counters
+ */
+void cow_stats_destroy(void)
+{
+	free_percpu(cow_stats);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Streams: runs of faults of which each lands where the last one's window ended. */
+#ifndef _COWLAB_STREAM_H
+#define _COWLAB_STREAM_H
+
+#include <linux/bitops.h>
+#include <linux/cow_policy.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+
+/*
+ * A stream, in half a word: the low bits of the number of the page where its
+ * next fault is expected, the pages of its last window and of all its run, less
+ * one each, its direction, whether habit opened it, and whether the whole window
+ * was copied. What the low bits cannot tell apart is 512 MiB away, in another
+ * page table.
+ */
+#define NEXT_BITS	17
+#define NEXT_MASK	(BIT(NEXT_BITS) - 1)
+#define PAGES_SHIFT	NEXT_BITS
+#define PAGES_MASK	(COW_WINDOW_MAX - 1)
+#define RUN_SHIFT	(PAGES_SHIFT + 6)
+#define RUN_MAX		64U
+#define STREAM_HABIT	BIT(29)
+#define STREAM_DOWN	BIT(30)
+#define STREAM_FULL	BIT(31)
+
+static inline u32 stream_of(unsigned long next, unsigned int pages,
+			    unsigned int run, u32 flags)
+{
+	return (next & NEXT_MASK) | (pages - 1) << PAGES_SHIFT |
+	       (min(run, RUN_MAX) - 1) << RUN_SHIFT | flags;
+}
+
+static inline unsigned int stream_pages(u32 stream)
+{
+	return (stream >> PAGES_SHIFT & PAGES_MASK) + 1;
+}
+
+static inline unsigned int stream_run(u32 stream)
+{
+	return (stream >> RUN_SHIFT & (RUN_MAX - 1)) + 1;
+}
+
+/* The first page of a stream's last window, as near as can be to @page. */
+static inline unsigned long stream_start(u32 stream, unsigned long page)
+{
+	unsigned long next = page + sign_extend64(stream - page, NEXT_BITS - 1);
+
+	return stream & STREAM_DOWN ? next + 1 : next - stream_pages(stream);
+}
+
+/*
+ * Is a window in the VMA and in the page table whose first page is @table? Of a
+ * stale stream @start may be anything.
+ */
+static inline bool window_within(struct vm_area_struct *vma,
+				 unsigned long table, unsigned long start,
+				 unsigned int pages)
+{
+	unsigned long low = max(table, vma->vm_start >> PAGE_SHIFT);
+	unsigned long high = min(table + PTRS_PER_PTE,
+				 vma->vm_end >> PAGE_SHIFT);
+
+	return start >= low && start < high && high - start >= pages;
+}
+
+static inline u64 streams_read(struct vm_area_struct *vma)
+{
+	return atomic_long_read(&vma->cow_hint);
+}
+
+static inline void streams_write(struct vm_area_struct *vma, u32 first, u32 second)
+{
+	atomic_long_set(&vma->cow_hint, (u64)second << 32 | first);
+}
+
+static inline bool pte_written(pte_t pte)
+{
+	return pte_present(pte) && pte_dirty(pte);
+}
+
+unsigned int stream_written(struct vm_fault *vmf, u32 stream,
+			    unsigned int place, unsigned int *written);
+
+/*
+ * For the policies without streams: look at the last window, and remember this
+ * one, with the fault's place in it where a second stream would be.
+ */
+static inline unsigned int stream_remember(struct vm_fault *vmf,
+					   unsigned int before,
+					   unsigned int after)
+{
+	unsigned int pages = before + 1 + after;
+	unsigned long page = vmf->address >> PAGE_SHIFT;
+	u64 last = streams_read(vmf->vma);
+	unsigned int written;
+
+	if (last & STREAM_FULL)
+		stream_written(vmf, last, last >> 32, &written);
+	streams_write(vmf->vma, stream_of(page + after + 1, pages, pages, 0),
+		      before);
+	return cow_window(before, after);
+}
+
+#endif /* _COWLAB_STREAM_H */
