@@ -1,50 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The policy `adaptive`: as many pages as the writer has shown to want, up to
- * `window`.
+ * The policy `adaptive`: a window opens only after recent faults form a run, and
+ * grows up to `window` pages while the writer writes what the windows copied.
  *
- * The adaptive policy follows streams: runs of faults of which each lands where
- * the last one's window ended, upward or downward.
+ * Streams. A stream is a run of faults in which each fault hits the page where
+ * the previous window ended, at rising or at falling addresses.
  *
- * A fault that continues no stream is served alone and remembered as a stream
- * of one page, so a random or a sparse writer never gets a window, and pays for
- * the look at one word. A fault next to it, on either side, starts a stream of
- * two pages in that direction. Each further fault that lands exactly where the
- * window ended doubles it, up to `window` pages, if all neighbours of the last
- * window have been written meanwhile: they were mapped clean, so the hardware's
- * dirty bit tells. If fewer have, but at least half, the size stays; if less
- * than half, the stream starts again with one page. Where the last window lies
- * in another page table, whose lock the fault does not hold, the size stays.
+ *   no stream	A fault that continues no stream is served alone. The policy
+ *		remembers it as a stream of one page. A random or sparse writer
+ *		therefore never gets a window. Its cost is one look at one word.
+ *   open	A fault on an adjacent page, on either side, opens the stream
+ *		with two pages in that direction.
+ *   grow	Each further fault at exactly the window's end doubles the
+ *		window, up to `window` pages, if the writer has written all
+ *		neighbours of the last window. Neighbours are mapped clean, so
+ *		the hardware's dirty bit shows whether they were written.
+ *   keep	If it wrote fewer, but at least half, the size stays. The size
+ *		also stays if the last window lies in another page table: the
+ *		fault does not hold the lock of that table.
+ *   restart	If it wrote less than half, the stream restarts with one page.
  *
- * A window ends at a multiple of its size, so that the windows of a stream are
+ * A window ends at a multiple of its size. The windows of a stream are therefore
  * aligned and fit large folios, wherever the stream began.
  *
- * A writer of objects of some pages each, at random, would spend all its streams
- * on the ramp. So when a stream opens, the one before it is looked at: how long
- * was its run? The usual length, a running median, is the VMA's habit, and a
- * stream opens with the rest of such a run at once. What that may waste has to be
- * earned: opening takes the window's pages from the habit's allowance, and the
- * next stream's opening gives back those that have been written, and one for
- * every three pages of the run. Windows opened by habit so waste no more than a
- * page in four. A run that goes on behind its window is a new ramp's.
+ * Habits. A writer of objects of a few pages each, in random order, would spend
+ * all its streams on doubling. A stream therefore opens with the VMA's usual
+ * length, which habit.c learns, if the habit's allowance covers those pages. A
+ * run that continues past this first window doubles from two pages again.
  *
- * Constants: a stream opens with two pages, as little as can be learned from,
- * because in a trial windows that were opened blindly cost a sparse writer 5%
- * and one neighbour's copy costs about what it saves if it is written every
- * third time. It doubles, as readahead does, so that the ramp to 32 pages
- * copies but 62 pages. Half the neighbours unwritten is about where a window
- * of any size costs more than it saves. The habit earns a page for three written,
- * the price that one neighbour's copy is worth. Its allowance holds 128 pages, two
- * of the largest windows: as many as a writer that changes its ways may yet waste
- * beyond the page in four.
+ * Constants.
+ *   2 pages	at opening: the least from which the policy can learn. In a
+ *		trial, windows that opened without evidence cost a sparse writer
+ *		5%. Copying one neighbour costs about what it saves if the
+ *		writer writes every third neighbour.
+ *   doubling	as readahead does: all windows before the first one of 32 pages
+ *		together copy 62 pages with it.
+ *   half	of the neighbours unwritten: about where a window of any size
+ *		costs more than it saves.
  *
- * State: one word in the VMA, which holds two streams, the last used one first,
- * so that two writers in one VMA do not evict each other. Concurrent faults
- * race on it, fork() copies it, split, merge and mremap() leave it stale. All
- * that a wrong word can do is a window of the wrong size: no address in it is
- * used that the fault's own VMA does not hold. Habits are in a small hash table
- * by VMA: a stream that goes on leaves itself there, and one that opens looks; who
- * shares an entry by chance shares the allowance.
+ * State. One word in the VMA (vma->cow_hint, stream.h) holds two streams, the
+ * most recently used first, so that two writers in one VMA do not evict each
+ * other. Concurrent faults race on the word, fork() copies it, and split, merge
+ * and mremap() leave it stale. A wrong word can only lead to a window of the
+ * wrong size: the policy uses no address from the word that lies outside the
+ * fault's own VMA.
  */
 #include <linux/log2.h>
 #include <linux/math.h>
@@ -55,9 +54,9 @@
 #include "stream.h"
 
 /*
- * Does a fault on @page continue the stream? It does where the stream expects
- * it, and a stream of one page, which has no direction yet and is remembered as
- * upward, on the page below it too: 2 below the one that it expects.
+ * Does a fault on @page continue the stream? Yes, if the stream expects this
+ * page. A stream of one page has no direction yet and is stored as rising: a
+ * fault on the page below it, 2 below the expected one, continues it too.
  */
 static bool stream_goes_on(u32 stream, u32 page)
 {
@@ -67,7 +66,7 @@ static bool stream_goes_on(u32 stream, u32 page)
 			  stream_pages(stream) == 1);
 }
 
-/* Could it? Quick, and true a little too often. */
+/* A quick test that may say true where stream_goes_on() says false. */
 static bool stream_may_go_on(u32 stream, u32 page)
 {
 	return ((page + 2 - stream) & NEXT_MASK) <= 2;
@@ -76,12 +75,12 @@ static bool stream_may_go_on(u32 stream, u32 page)
 static unsigned int new_stream(struct vm_area_struct *vma, u64 streams,
 			       unsigned long page)
 {
-	/* Of the two streams the older one goes. */
+	/* Drop the less recently used of the two streams. */
 	streams_write(vma, stream_of(page + 1, 1, 1, 0), streams);
 	return 0;
 }
 
-/* How many pages is the next window of a stream to have? 1: it starts again. */
+/* The size of the stream's next window in pages; 1 means restart. */
 static __always_inline unsigned int grow_stream(struct vm_fault *vmf,
 						u32 stream)
 {
@@ -90,7 +89,7 @@ static __always_inline unsigned int grow_stream(struct vm_fault *vmf,
 
 	seen = stream_written(vmf, stream, stream & STREAM_DOWN ? pages - 1 : 0,
 			      &written);
-	/* The run is longer than usual. */
+	/* The run continues past the window that the habit opened. */
 	if (stream & STREAM_HABIT && stream_run(stream) == pages + 1 &&
 	    pages < limit && 2 * written >= seen)
 		return 2;
@@ -150,13 +149,20 @@ static noinline unsigned int follow_stream(struct vm_fault *vmf, u64 streams)
 				   stream & STREAM_HABIT);
 	}
 	streams_write(vma, stream, other);
-	/* One that starts again is not learned from. */
+	/* A stream that restarts has one page: habit_open() skips it. */
 	habit_keep(vma, stream);
 	if (pages == 1)
 		return 0;
 	return cow_window(before, after) | large_flag();
 }
 
+/**
+ * adaptive_window - open a window only for a fault that continues a stream
+ * @vmf: the fault; its page-table lock is held
+ *
+ * Context: RCU read-side critical section; must not sleep.
+ * Return: the window as cow_window() encodes it, 0 for none.
+ */
 unsigned int adaptive_window(struct vm_fault *vmf)
 {
 	unsigned long page = vmf->address >> PAGE_SHIFT;

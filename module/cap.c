@@ -1,26 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How large a window may be: a ceiling, and a cap on a fault's service. */
+/*
+ * Limits of a window: its largest size, large folios, and the latency cap.
+ *
+ * The cap bounds the time of one fault's service. Probes on cow:cow_fault report
+ * what each fault cost. Two running estimates follow from that: the cost of a
+ * fault that copies one page, and what each further page adds. They follow the
+ * median: an estimate moves by 1/16 per fault, up or down, so it settles where
+ * as many faults cost more as cost less. The mean would follow the few faults
+ * during which the CPU did something else.
+ */
 #include <linux/math64.h>
 #include <linux/minmax.h>
 
 #include "cap.h"
 
+/* Pages: 64 KiB, the order-4 folio that `fixed` fills. */
 #define DEFAULT_WINDOW	16
 
 static unsigned int window_pages = DEFAULT_WINDOW;
 bool cow_large_folio = true;
 
-/*
- * The cap on a fault's service, and running estimates of what a fault costs that
- * copies one page, and of what each further page adds. All in ns. The estimates
- * follow the median: the mean is that of the few faults during which the CPU did
- * something else.
- */
+/* All in ns; 0: no cap, or no estimate yet. */
 static u64 latency_cap;
 static u32 fault_cost;
 static u32 neighbour_cost;
 
-/* The most pages a window may have now: the ceiling, and what the cap allows. */
+/**
+ * cow_window_limit - the largest window that the knobs and the cap allow now
+ *
+ * Context: any; reads what others may change.
+ * Return: pages, 1 to COW_WINDOW_MAX.
+ */
 unsigned int cow_window_limit(void)
 {
 	unsigned int limit = READ_ONCE(window_pages);
@@ -33,8 +43,8 @@ unsigned int cow_window_limit(void)
 	if (!alone || cap < alone)
 		return 1;
 	/*
-	 * A page of a window costs less than a fault. If the first window took
-	 * longer, or none was seen yet, let there be another one.
+	 * A further page costs less than a fault. If the first window took
+	 * longer, or no window was measured yet, assume the cost of a fault.
 	 */
 	if (!more || more > alone)
 		more = alone;
@@ -42,8 +52,10 @@ unsigned int cow_window_limit(void)
 }
 
 /**
- * cow_policy_set_window - set the window of the policies that have one
+ * cow_policy_set_window - set the size for `fixed`, the ceiling for `adaptive`
  * @pages: 1 to COW_WINDOW_MAX
+ *
+ * Context: any; faults see it from then on.
  */
 void cow_policy_set_window(unsigned int pages)
 {
@@ -51,7 +63,9 @@ void cow_policy_set_window(unsigned int pages)
 }
 
 /**
- * cow_policy_get_window - the window, in pages
+ * cow_policy_get_window - read the knob `window`
+ *
+ * Return: pages.
  */
 unsigned int cow_policy_get_window(void)
 {
@@ -59,8 +73,8 @@ unsigned int cow_policy_get_window(void)
 }
 
 /**
- * cow_policy_set_large - let windows be copied into large folios, or not
- * @on: whether to
+ * cow_policy_set_large - allow or forbid copying windows into large folios
+ * @on: true to allow
  */
 void cow_policy_set_large(bool on)
 {
@@ -68,7 +82,7 @@ void cow_policy_set_large(bool on)
 }
 
 /**
- * cow_policy_get_large - whether windows may be copied into large folios
+ * cow_policy_get_large - read the knob `large_folio`
  */
 bool cow_policy_get_large(void)
 {
@@ -76,9 +90,10 @@ bool cow_policy_get_large(void)
 }
 
 /**
- * cow_policy_set_cap - plan no window whose service takes longer
- * @ns: the cap, 0 for none; the estimates of what a fault costs start
- *	anew
+ * cow_policy_set_cap - plan no window whose service takes longer than a cap
+ * @ns: the cap, 0 for none
+ *
+ * The estimates of what a fault costs start anew.
  */
 void cow_policy_set_cap(u64 ns)
 {
@@ -88,13 +103,16 @@ void cow_policy_set_cap(u64 ns)
 }
 
 /**
- * cow_policy_get_cap - the cap, in ns
+ * cow_policy_get_cap - read the knob `latency_cap_ns`
+ *
+ * Return: ns, 0 for no cap.
  */
 u64 cow_policy_get_cap(void)
 {
 	return READ_ONCE(latency_cap);
 }
 
+/* 16 ns at least, so that a sixteenth of an estimate is never 0. */
 static void learn(u32 *estimate, u64 ns)
 {
 	u32 old = READ_ONCE(*estimate);
@@ -106,13 +124,11 @@ static void learn(u32 *estimate, u64 ns)
 }
 
 /**
- * cow_policy_learn - what a fault cost, for the cap
+ * cow_policy_learn - update the estimates with what one fault cost
  * @pages: the pages that it copied
  * @ns: the time that it took
  *
- * An estimate goes a sixteenth up or down with each fault, so it settles where
- * as many faults cost more as cost less. Concurrent faults may lose each other's
- * samples.
+ * Context: any; concurrent faults may lose each other's samples.
  */
 void cow_policy_learn(unsigned int pages, u64 ns)
 {

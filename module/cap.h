@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* How large a window may be: the files `window`, `large_folio` and `latency_cap_ns`. */
+/* Limits of a window: the knobs window, large_folio and latency_cap_ns. */
 #ifndef _COWLAB_CAP_H
 #define _COWLAB_CAP_H
 
@@ -8,6 +8,7 @@
 
 extern bool cow_large_folio;
 
+/* The flag that lets a window use large folios, if the knob allows it. */
 static inline unsigned int large_flag(void)
 {
 	return READ_ONCE(cow_large_folio) ? COW_WINDOW_LARGE : 0;

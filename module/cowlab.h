@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * cowlab.ko: the laboratory's policies, switches and latency histogram. A file
- * calls only those below it.
+ * cowlab.ko: the policies, the switches and the latency histograms. Each file
+ * calls only files below it in this list.
  *
  * main.c	loading and unloading
  * debugfs.c	the files in debugfs
  * probes.c	the tracepoint probes
- * policy.c	which policy serves faults
+ * policy.c	the choice of the policy that serves faults
  * next.c, fixed.c, adaptive.c
- *		a policy each: how many pages a fault serves
- * habit.c	how long the runs of a VMA's streams usually are
- * stream.c	what has been written of a stream's last window
- * cap.c	how large a window may be
- * hist.c	a histogram
+ *		one policy each: how many pages a fault serves
+ * habit.c	the usual length of the streams in a VMA
+ * stream.c	which pages of a stream's last window have been written
+ * cap.c	limits of a window
+ * hist.c	a latency histogram
  * stats.c	the counters
  */
 #ifndef _COWLAB_H
@@ -36,6 +36,6 @@ u64 cow_probes_get_log(void);
 int cow_probes_set_tgid(u64 val);
 u64 cow_probes_get_tgid(void);
 int cow_probes_reset(void);
-void cow_probes_show(struct seq_file *m);
+int cow_probes_show(struct seq_file *m);
 
 #endif /* _COWLAB_H */

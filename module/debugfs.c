@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The files in debugfs. */
+/*
+ * The files in debugfs. Most hold one number: a row of knobs[] gives its range,
+ * how to read and how to set it. module/README.md tells what each means.
+ */
 #include <linux/debugfs.h>
 #include <linux/kstrtox.h>
 #include <linux/module.h>
@@ -14,7 +17,7 @@
 #include "policy.h"
 #include "stats.h"
 
-/* Serializes all that is written to debugfs. */
+/* Serializes all writes to these files. */
 static DEFINE_MUTEX(knob_lock);
 
 static int set_precopy(u64 val)
@@ -72,7 +75,7 @@ static u64 get_reset(void)
 	return 0;
 }
 
-/* A file that holds one number. */
+/* A file that holds one number, from @min to @max. */
 struct knob {
 	const char *name;
 	u64 min;
@@ -111,8 +114,8 @@ static int knob_open(struct inode *inode, struct file *file)
 }
 
 /*
- * What was written, as a string. Unlike kstrtou64_from_user() this takes no
- * beginning for the whole: neither of a long text nor of one with a NUL in it.
+ * Copy the written text to a string. Unlike kstrtou64_from_user() this refuses a
+ * text that is too long or holds a NUL instead of taking its beginning.
  */
 static int take_text(char *text, size_t size, const char __user *buf,
 		     size_t len)
@@ -192,8 +195,7 @@ static const struct file_operations policy_fops = {
 
 static int latency_hist_show(struct seq_file *m, void *unused)
 {
-	cow_probes_show(m);
-	return 0;
+	return cow_probes_show(m);
 }
 DEFINE_SHOW_ATTRIBUTE(latency_hist);
 
@@ -208,6 +210,10 @@ static struct dentry *dir;
 
 /**
  * cow_debugfs_create - create the files
+ *
+ * Without debugfs there are no files, and the module does nothing.
+ *
+ * Context: process context; all that the files use is initialized.
  */
 void cow_debugfs_create(void)
 {
@@ -225,6 +231,8 @@ void cow_debugfs_create(void)
 
 /**
  * cow_debugfs_remove - remove the files
+ *
+ * Context: process context; on return no file operation is running.
  */
 void cow_debugfs_remove(void)
 {

@@ -1,5 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Habits: how long the runs of a VMA's streams usually are. */
+/*
+ * Habits: the usual length of the streams in a VMA.
+ *
+ * When a stream opens, habit_learn() looks at the previous stream of the VMA and
+ * measures its run, as far as the writer wrote it without a hole. The usual
+ * length is a running median of these: each run moves it by one page. The new
+ * stream opens at once with the rest of a run of the usual length.
+ *
+ * The allowance bounds what this may waste. Opening takes the window's pages
+ * from the allowance. The next opening returns the pages that were written, and
+ * adds one page per three pages of the run. Windows that a habit opens therefore
+ * waste at most one page in four, plus the allowance that is left.
+ *
+ * Constants: one page earned per three written is the price at which copying a
+ * neighbour pays off (adaptive.c). The allowance holds at most 128 pages, two of
+ * the largest windows: a writer that changes its pattern can waste this many
+ * pages beyond one in four.
+ *
+ * State: a small hash table by VMA. Faults race on an entry, and VMAs may share
+ * one by chance; they then share its allowance.
+ */
 #include <linux/math.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
@@ -32,10 +52,10 @@ static void habit_write(struct habit *habit, unsigned int run,
 }
 
 /*
- * The PTEs from a page of the fault's VMA on, to be read as far as the end of
- * the page table, or NULL. It need not be the table whose lock is held: while
- * the fault holds the VMA's lock or the mm's, nobody takes a table away from
- * it, and policies are called under rcu_read_lock().
+ * The PTE of @page in the fault's VMA, or NULL. The caller may read from there
+ * to the end of the page table. The table may be another one than the one whose
+ * lock is held: no table of the VMA is freed while the fault holds the VMA's or
+ * the mm's lock, and policies run under rcu_read_lock().
  */
 static pte_t *vma_ptes(struct vm_fault *vmf, unsigned long page)
 {
@@ -66,10 +86,7 @@ static pte_t *vma_ptes(struct vm_fault *vmf, unsigned long page)
 	return pte_offset_kernel(&pmd, addr);
 }
 
-/*
- * A stream opens: learn from the one before it how long its run was, as far as
- * it was written without a hole.
- */
+/* Learn from the previous stream how long its run was, up to its first hole. */
 static void habit_learn(struct vm_fault *vmf, struct habit *habit)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -108,9 +125,16 @@ static void habit_learn(struct vm_fault *vmf, struct habit *habit)
 	habit_write(habit, usual, allowance);
 }
 
-/*
- * With how many pages does a stream open, one page of whose run has been served?
- * 0 if there is no habit, or nothing left of the allowance.
+/**
+ * habit_open - learn from the previous stream, and open a new one by habit
+ * @vmf: the fault that opens the stream, on the second page of its run
+ * @stream: the stream; marked with STREAM_HABIT if the habit opens it
+ *
+ * Windows below 3 pages are not worth it: a stream opens with 2 by itself.
+ *
+ * Context: page-table lock of the fault held, RCU read-side critical section.
+ * Return: the pages of the first window; 0 if there is no habit, or if the
+ * allowance does not cover them.
  */
 unsigned int habit_open(struct vm_fault *vmf, u32 *stream)
 {
@@ -132,6 +156,8 @@ unsigned int habit_open(struct vm_fault *vmf, u32 *stream)
 
 /**
  * cow_habits_forget - forget all habits
+ *
+ * Context: any; a habit that a fault learns at the same moment may stay.
  */
 void cow_habits_forget(void)
 {

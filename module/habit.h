@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Habits: how long the runs of a VMA's streams usually are. */
+/* Habits: the usual length of the streams in a VMA. */
 #ifndef _COWLAB_HABIT_H
 #define _COWLAB_HABIT_H
 
@@ -8,15 +8,17 @@
 #include <linux/types.h>
 
 /**
- * struct habit - how a VMA's streams have been
- * @last: the stream that went on last; 0 once it has been learned from
- * @known: the usual length of a run, and above it the allowance
+ * struct habit - what is known of a VMA's streams
+ * @last: the stream that continued last; 0 after habit_open() learned from it
+ * @known: low byte: the usual length of a run in pages; high byte: the allowance
+ *	in pages
  */
 struct habit {
 	u32 last;
 	u16 known;
 };
 
+/* 256 entries, 2 KiB: VMAs that hash to one entry share it. */
 #define HABIT_BITS		8
 
 extern struct habit cow_habits[1 << HABIT_BITS];
@@ -26,7 +28,7 @@ static inline struct habit *habit_of(struct vm_area_struct *vma)
 	return &cow_habits[hash_ptr(vma, HABIT_BITS)];
 }
 
-/* The stream that went on is what the next one that opens learns from. */
+/* Keep a stream that continued: the next stream that opens learns from it. */
 static inline void habit_keep(struct vm_area_struct *vma, u32 stream)
 {
 	WRITE_ONCE(habit_of(vma)->last, stream);

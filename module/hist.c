@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A histogram of latencies with per-CPU, log-linear buckets. Adding a sample
- * takes no lock and no atomic operation: a CPU writes its own part alone.
+ * takes no lock and no atomic operation: each CPU writes only its own part.
  */
 #include <linux/bitops.h>
 #include <linux/math64.h>
@@ -42,6 +42,7 @@ static u64 bucket_middle(unsigned int bucket)
  * cow_hist_init - allocate a histogram's parts, empty
  * @hist: the histogram, its name set
  *
+ * Context: process context; may sleep.
  * Return: 0 or -ENOMEM.
  */
 int cow_hist_init(struct cow_hist *hist)
@@ -52,7 +53,7 @@ int cow_hist_init(struct cow_hist *hist)
 
 /**
  * cow_hist_destroy - free a histogram's parts
- * @hist: the histogram; nobody adds to it any more
+ * @hist: the histogram; no CPU adds to it any more
  */
 void cow_hist_destroy(struct cow_hist *hist)
 {
@@ -65,14 +66,15 @@ void cow_hist_destroy(struct cow_hist *hist)
  * @hist: the histogram
  * @ns: the sample, in nanoseconds
  *
- * Context: process context with preemption disabled, as a tracepoint's probe.
+ * Context: process context with preemption disabled, as in a tracepoint's probe:
+ * an interrupt that added a sample could lose one.
  */
 void cow_hist_add(struct cow_hist *hist, u64 ns)
 {
 	struct cow_hist_cpu *part = this_cpu_ptr(hist->cpu);
 	u64 *bucket = &part->bucket[bucket_of(ns)];
 
-	/* Others may read it meanwhile. */
+	/* cow_hist_show() may read at the same time. */
 	if (!part->count || ns < part->min)
 		WRITE_ONCE(part->min, ns);
 	if (ns > part->max)
@@ -84,7 +86,7 @@ void cow_hist_add(struct cow_hist *hist, u64 ns)
 
 /**
  * cow_hist_reset - empty a histogram
- * @hist: the histogram; nobody adds to it meanwhile
+ * @hist: the histogram; no CPU adds to it meanwhile
  */
 void cow_hist_reset(struct cow_hist *hist)
 {
@@ -115,7 +117,7 @@ static void sum_parts(const struct cow_hist *hist, struct cow_hist_cpu *sum)
 	}
 }
 
-/* The sample of nearest rank, as the middle of its bucket. */
+/* The nearest-rank percentile: the middle of the bucket of that sample. */
 static u64 percentile(const struct cow_hist_cpu *sum, unsigned int per_mille)
 {
 	u64 rank = max(div_u64(sum->count * per_mille + 999, 1000), 1ULL);
@@ -161,17 +163,18 @@ static void show_log2(struct seq_file *m, const struct cow_hist_cpu *sum)
 
 /**
  * cow_hist_show - print a histogram that has samples
- * @m: where to
+ * @m: the file
  * @hist: the histogram; samples that are added meanwhile may be missed
+ *
+ * Context: process context; may sleep.
+ * Return: 0 or -ENOMEM.
  */
-void cow_hist_show(struct seq_file *m, const struct cow_hist *hist)
+int cow_hist_show(struct seq_file *m, const struct cow_hist *hist)
 {
 	struct cow_hist_cpu *sum = kzalloc(sizeof(*sum), GFP_KERNEL);
 
-	if (!sum) {
-		seq_printf(m, "stage: %s: out of memory\n", hist->name);
-		return;
-	}
+	if (!sum)
+		return -ENOMEM;
 	sum_parts(hist, sum);
 	if (sum->count) {
 		seq_printf(m, "stage: %s\n", hist->name);
@@ -187,4 +190,5 @@ void cow_hist_show(struct seq_file *m, const struct cow_hist *hist)
 		seq_putc(m, '\n');
 	}
 	kfree(sum);
+	return 0;
 }

@@ -8,16 +8,17 @@
 #include <linux/types.h>
 
 /*
- * Log-linear buckets: values below 2^SUB_BITS have one each, every octave
- * above has 2^SUB_BITS. So a bucket is at most 1/32 wide of what it holds, and
- * its middle within 1.6% of it. The last bucket takes all from 2^MAX_BITS ns
- * (18 minutes) on.
+ * Log-linear buckets: each value below 2^SUB_BITS has its own, each octave above
+ * has 2^SUB_BITS. A bucket is at most 1/32 as wide as the values in it, so its
+ * middle is within 1.6% of them. The last bucket takes all values from
+ * 2^MAX_BITS ns (18 minutes) on.
  */
 #define COW_HIST_SUB_BITS	5
 #define COW_HIST_MAX_BITS	40
 #define COW_HIST_BUCKETS						\
 	((COW_HIST_MAX_BITS - COW_HIST_SUB_BITS + 1) << COW_HIST_SUB_BITS)
 
+/* One CPU's part; values in ns. */
 struct cow_hist_cpu {
 	u64 count;
 	u64 sum;
@@ -28,8 +29,8 @@ struct cow_hist_cpu {
 
 /**
  * struct cow_hist - a histogram of nanoseconds
- * @name: of the stage, as latency_hist shows it
- * @cpu: one part a CPU, written by that CPU alone
+ * @name: the stage's name in `latency_hist`
+ * @cpu: one part per CPU, written by that CPU alone
  */
 struct cow_hist {
 	const char *name;
@@ -40,6 +41,6 @@ int cow_hist_init(struct cow_hist *hist);
 void cow_hist_destroy(struct cow_hist *hist);
 void cow_hist_add(struct cow_hist *hist, u64 ns);
 void cow_hist_reset(struct cow_hist *hist);
-void cow_hist_show(struct seq_file *m, const struct cow_hist *hist);
+int cow_hist_show(struct seq_file *m, const struct cow_hist *hist);
 
 #endif /* _COWLAB_HIST_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Loading and unloading. */
+/* Loading and unloading the module. */
 #include <linux/module.h>
 
 #include "cowlab.h"

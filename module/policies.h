@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The policies: a line here, and a file of that name with NAME_window() in it.
- * The first is the one that is chosen when the module is loaded.
+ * The table of policies. To add one: write NAME.c, which defines NAME_window(),
+ * and add a line here. The first policy is the default.
  */
 POLICY(next)
 POLICY(fixed)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which policy serves faults, and what becomes of the windows that it opens. */
+/*
+ * The choice of the policy that serves faults, and the counting of what became
+ * of its windows. To add a policy, see policies.h.
+ */
 #include <linux/string.h>
 
 #include "policy.h"
@@ -31,7 +34,7 @@ static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 	this_cpu_inc(cow_stats->windows);
 	this_cpu_add(cow_stats->neighbours, result->copied - 1);
 
-	/* What was served in part says nothing about what was written. */
+	/* Only a window that was copied whole can be judged by its dirty bits. */
 	if (result->copied << PAGE_SHIFT == result->end - result->start) {
 		u64 streams = streams_read(vmf->vma);
 
@@ -42,7 +45,7 @@ static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 
 static unsigned int chosen;
 
-/* The window callback is that of the chosen policy, without a detour. */
+/* Faults call the chosen policy directly: @window is its callback. */
 static struct cow_policy cowlab_policy = {
 	.served = policy_served,
 };
@@ -50,10 +53,10 @@ static struct cow_policy cowlab_policy = {
 static bool enabled;
 
 /**
- * cow_policy_enable - the master switch
- * @on: whether faults ask the chosen policy
+ * cow_policy_enable - turn windows on or off for all processes
+ * @on: true: faults ask the chosen policy
  *
- * Context: the caller serializes.
+ * Context: process context, may sleep; the caller serializes.
  * Return: 0, or -EBUSY if another module has registered a policy.
  */
 int cow_policy_enable(bool on)
@@ -74,7 +77,7 @@ int cow_policy_enable(bool on)
 }
 
 /**
- * cow_policy_enabled - whether faults ask the chosen policy
+ * cow_policy_enabled - do faults ask the chosen policy?
  *
  * Context: the caller serializes with cow_policy_enable().
  */
@@ -84,10 +87,11 @@ bool cow_policy_enabled(void)
 }
 
 /**
- * cow_policy_choose - take another policy, from the next fault on
- * @name: of the policy
+ * cow_policy_choose - switch to another policy, from the next fault on
+ * @name: the policy's name
  *
- * Return: 0, or -EINVAL if there is none of that name.
+ * Context: the caller serializes with cow_policy_enable().
+ * Return: 0, or -EINVAL if no policy has this name.
  */
 int cow_policy_choose(const char *name)
 {
@@ -105,7 +109,7 @@ int cow_policy_choose(const char *name)
 
 /**
  * cow_policy_show - print the policies' names, the chosen one in brackets
- * @m: where to
+ * @m: the file
  */
 void cow_policy_show(struct seq_file *m)
 {

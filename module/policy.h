@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The choice of a policy, and each policy's window callback. */
+/* The policies' window callbacks, and the choice among them. */
 #ifndef _COWLAB_POLICY_H
 #define _COWLAB_POLICY_H
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The probes on the cow:* tracepoints that feed the histogram and the log. A
- * probe is registered only while it is needed, so that the kernel reads no clock
- * for nobody.
+ * The probes on the cow:* tracepoints. They feed the histograms, the log and the
+ * latency cap. A probe is registered only while one of these needs it: without a
+ * probe the kernel reads no clock.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
+#include <linux/printk.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/tracepoint.h>
@@ -42,7 +41,8 @@ static void sample(enum stage stage, u64 ns, bool whole_cow)
 	if (READ_ONCE(timing))
 		cow_hist_add(&hists[stage], ns);
 	if (whole_cow && READ_ONCE(log))
-		printk(KERN_INFO "COW latency: %llu ns\n", ns);
+		/* No pr_fmt(): the line's text is an interface. */
+		pr_info("COW latency: %llu ns\n", ns);
 }
 
 static void probe_copy(void *data, unsigned long address, unsigned int pages,
@@ -79,12 +79,12 @@ static void probe_fault(void *data, unsigned long address, unsigned int pages,
 	sample(FAULT, ns, true);
 }
 
-/* The probes on steps of a COW are there for timing, those on whole ones too. */
+/* Timing needs the probes on steps; all listeners need those on whole COWs. */
 static bool step_probes, whole_probes;
 
 /*
- * Register the probes that @want_steps and @want_whole ask for, unregister the
- * others. On return no unregistered probe is running.
+ * Register the probes that @want_steps and @want_whole ask for and unregister
+ * the others. On return no unregistered probe is running.
  */
 static int set_probes(bool want_steps, bool want_whole)
 {
@@ -127,7 +127,7 @@ out:
 	return ret;
 }
 
-/* Set the probes, then the switches that they serve; or neither. */
+/* Set the probes and then their switches; on failure change neither. */
 static int set_listeners(bool new_timing, bool new_log, bool new_capped)
 {
 	int ret = set_probes(new_timing, new_timing || new_log || new_capped);
@@ -143,10 +143,10 @@ static int set_listeners(bool new_timing, bool new_log, bool new_capped)
 }
 
 /**
- * cow_probes_set_capped - learn what faults cost, or not
- * @on: whether to
+ * cow_probes_set_capped - report each fault's cost to the latency cap
+ * @on: true while there is a cap
  *
- * Context: the caller serializes.
+ * Context: process context, may sleep; the caller serializes.
  * Return: 0 or -errno.
  */
 int cow_probes_set_capped(bool on)
@@ -155,10 +155,10 @@ int cow_probes_set_capped(bool on)
 }
 
 /**
- * cow_probes_set_timing - sample latencies into the histogram, or not
- * @val: whether to
+ * cow_probes_set_timing - sample latencies into the histograms
+ * @val: 1 to sample, 0 to stop
  *
- * Context: the caller serializes.
+ * Context: process context, may sleep; the caller serializes.
  * Return: 0 or -errno.
  */
 int cow_probes_set_timing(u64 val)
@@ -167,7 +167,7 @@ int cow_probes_set_timing(u64 val)
 }
 
 /**
- * cow_probes_get_timing - the same, as it is
+ * cow_probes_get_timing - read the knob `timing`
  */
 u64 cow_probes_get_timing(void)
 {
@@ -175,10 +175,10 @@ u64 cow_probes_get_timing(void)
 }
 
 /**
- * cow_probes_set_log - print a line for each COW, or not
- * @val: whether to
+ * cow_probes_set_log - print one line in dmesg per COW
+ * @val: 1 to print, 0 to stop
  *
- * Context: the caller serializes.
+ * Context: process context, may sleep; the caller serializes.
  * Return: 0 or -errno.
  */
 int cow_probes_set_log(u64 val)
@@ -187,7 +187,7 @@ int cow_probes_set_log(u64 val)
 }
 
 /**
- * cow_probes_get_log - the same, as it is
+ * cow_probes_get_log - read the knob `log`
  */
 u64 cow_probes_get_log(void)
 {
@@ -195,9 +195,10 @@ u64 cow_probes_get_log(void)
 }
 
 /**
- * cow_probes_set_tgid - sample and log one thread group alone
- * @val: its number, 0 for all
+ * cow_probes_set_tgid - sample and log only one process
+ * @val: its thread group ID, 0 for all processes
  *
+ * Context: any.
  * Return: 0.
  */
 int cow_probes_set_tgid(u64 val)
@@ -207,7 +208,7 @@ int cow_probes_set_tgid(u64 val)
 }
 
 /**
- * cow_probes_get_tgid - the same, as it is
+ * cow_probes_get_tgid - read the knob `pid`
  */
 u64 cow_probes_get_tgid(void)
 {
@@ -215,16 +216,16 @@ u64 cow_probes_get_tgid(void)
 }
 
 /**
- * cow_probes_reset - empty the histograms, and set the counters to 0
+ * cow_probes_reset - empty the histograms and set the counters to 0
  *
- * Context: the caller serializes.
+ * Context: process context, may sleep; the caller serializes.
  * Return: 0 or -errno.
  */
 int cow_probes_reset(void)
 {
 	int ret, i;
 
-	/* Without probes, so that no sample is half counted. */
+	/* Without probes, so that no sample is counted in part. */
 	ret = set_probes(false, false);
 	if (ret)
 		return ret;
@@ -236,19 +237,24 @@ int cow_probes_reset(void)
 
 /**
  * cow_probes_show - print the histograms
- * @m: where to
+ * @m: the file
+ *
+ * Context: process context; may sleep.
+ * Return: 0 or -ENOMEM.
  */
-void cow_probes_show(struct seq_file *m)
+int cow_probes_show(struct seq_file *m)
 {
-	int i;
+	int i, ret = 0;
 
-	for (i = 0; i < NR_STAGES; i++)
-		cow_hist_show(m, &hists[i]);
+	for (i = 0; i < NR_STAGES && !ret; i++)
+		ret = cow_hist_show(m, &hists[i]);
+	return ret;
 }
 
 /**
- * cow_probes_init - allocate the histograms; no probe is registered
+ * cow_probes_init - allocate the histograms; registers no probe
  *
+ * Context: process context; may sleep.
  * Return: 0 or -ENOMEM.
  */
 int cow_probes_init(void)
@@ -267,6 +273,8 @@ int cow_probes_init(void)
 
 /**
  * cow_probes_destroy - unregister the probes and free the histograms
+ *
+ * Context: process context, may sleep; the files are gone.
  */
 void cow_probes_destroy(void)
 {

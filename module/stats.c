@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Per-CPU counters: what faults copied, and what became of the windows. */
+/*
+ * Statistics: what faults copied, and what became of the windows. Each CPU
+ * counts for itself; reading adds the parts up.
+ */
 #include <linux/minmax.h>
 #include <linux/string.h>
 
@@ -27,7 +30,7 @@ static const char * const skip_names[NR_COW_SKIPS] = {
  * cow_stats_fault - count a COW fault
  * @copied: the pages that it copied
  *
- * Context: preemption disabled.
+ * Context: preemption disabled, as in a tracepoint's probe.
  */
 void cow_stats_fault(unsigned int copied)
 {
@@ -38,7 +41,9 @@ void cow_stats_fault(unsigned int copied)
 /**
  * cow_stats_reset - set all counters to 0
  *
- * What is counted at the same moment may be lost.
+ * A CPU that counts at the same moment may lose its count, or the reset.
+ *
+ * Context: any.
  */
 void cow_stats_reset(void)
 {
@@ -52,11 +57,12 @@ void cow_stats_reset(void)
  * cow_stats_show - print the counters as `key value` lines
  * @m: where to
  *
- * faults and copied are counted while timing or log is on, the others while
- * precopy is. A neighbour is a hit if it was written, wasted if it was not, by
- * the time of the next fault that looks at its window. Unjudged are those whose
- * window no fault has looked at: the last one before the end, one in another
- * page table, one that was served in part, one that another stream's evicted.
+ * The next fault that looks at a window judges its neighbours: hit if written,
+ * wasted if not. A neighbour stays unjudged if no fault looked at its window:
+ * the last window of a writer, a window in another page table, a window served
+ * in part, or a window whose stream was evicted by another.
+ *
+ * Context: process context.
  */
 void cow_stats_show(struct seq_file *m)
 {
@@ -96,6 +102,7 @@ void cow_stats_show(struct seq_file *m)
 /**
  * cow_stats_init - allocate the counters
  *
+ * Context: process context; may sleep.
  * Return: 0 or -ENOMEM.
  */
 int cow_stats_init(void)
@@ -106,6 +113,8 @@ int cow_stats_init(void)
 
 /**
  * cow_stats_destroy - free the counters
+ *
+ * Context: no policy and no probe is registered any more.
  */
 void cow_stats_destroy(void)
 {

@@ -8,6 +8,18 @@
 #include <linux/seq_file.h>
 #include <linux/types.h>
 
+/**
+ * struct cow_stats - one CPU's counters
+ * @faults: COW faults, counted while timing or log is on
+ * @copied: pages that these copied
+ * @windows: windows that were copied
+ * @left: windows left to the ordinary path, which copies one page
+ * @neighbours: pages copied beside the faulting ones
+ * @reused: neighbours made writable without a copy
+ * @hit: neighbours that were found written
+ * @wasted: neighbours that were found unwritten
+ * @skipped: pages left alone, by reason
+ */
 struct cow_stats {
 	u64 faults;
 	u64 copied;

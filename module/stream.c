@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What has been written of a stream's last window. */
+/* Judges which pages of a stream's last window have been written. */
 #include <linux/math.h>
 
 #include "stats.h"
 #include "stream.h"
 
-/*
- * How many neighbours of a stream's last window have been written, those beside
- * the page at @place in it, whose fault it was? The page-table lock is held.
- * Returns the neighbours that could be looked at: none if the window is in
+/**
+ * stream_written - count the written neighbours of a stream's last window
+ * @vmf: the current fault
+ * @stream: the stream
+ * @place: position in that window of the page whose fault it was; not counted
+ * @written: set to the number of neighbours that have been written
+ *
+ * Counts them as hit or wasted in the statistics if the whole window was copied.
+ *
+ * Context: page-table lock of the fault held; must not sleep.
+ * Return: the number of neighbours that could be judged; 0 if the window lies in
  * another page table.
  */
 unsigned int stream_written(struct vm_fault *vmf, u32 stream,
@@ -28,7 +35,7 @@ unsigned int stream_written(struct vm_fault *vmf, u32 stream,
 	pte = vmf->pte + (long)(start - page);
 	for (i = 0; i < pages; i++)
 		n += pte_written(ptep_get(pte + i));
-	/* After a change of policy the place may be anything. */
+	/* After a change of policy @place may have any value. */
 	if (place < pages)
 		n -= pte_written(ptep_get(pte + place));
 	*written = n;

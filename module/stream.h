@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Streams: runs of faults of which each lands where the last one's window ended. */
+/* Streams: the word in a VMA that holds two of them, and how to read it. */
 #ifndef _COWLAB_STREAM_H
 #define _COWLAB_STREAM_H
 
@@ -10,11 +10,11 @@
 #include <linux/pgtable.h>
 
 /*
- * A stream, in half a word: the low bits of the number of the page where its
- * next fault is expected, the pages of its last window and of all its run, less
- * one each, its direction, whether habit opened it, and whether the whole window
- * was copied. What the low bits cannot tell apart is 512 MiB away, in another
- * page table.
+ * A stream takes 32 bits: the low 17 bits of the page number at which the stream
+ * expects its next fault, the pages of its last window less one, the pages of
+ * its whole run less one (at most RUN_MAX), its direction, whether the habit
+ * opened it, and whether the whole window was copied. Pages with equal low bits
+ * are 512 MiB apart, and so in different page tables.
  */
 #define NEXT_BITS	17
 #define NEXT_MASK	(BIT(NEXT_BITS) - 1)
@@ -43,7 +43,7 @@ static inline unsigned int stream_run(u32 stream)
 	return (stream >> RUN_SHIFT & (RUN_MAX - 1)) + 1;
 }
 
-/* The first page of a stream's last window, as near as can be to @page. */
+/* The first page of a stream's last window: the candidate nearest to @page. */
 static inline unsigned long stream_start(u32 stream, unsigned long page)
 {
 	unsigned long next = page + sign_extend64(stream - page, NEXT_BITS - 1);
@@ -52,8 +52,8 @@ static inline unsigned long stream_start(u32 stream, unsigned long page)
 }
 
 /*
- * Is a window in the VMA and in the page table whose first page is @table? Of a
- * stale stream @start may be anything.
+ * Does the window lie in the VMA and in the page table whose first page is
+ * @table? @start may have any value if the stream is stale.
  */
 static inline bool window_within(struct vm_area_struct *vma,
 				 unsigned long table, unsigned long start,
@@ -85,8 +85,9 @@ unsigned int stream_written(struct vm_fault *vmf, u32 stream,
 			    unsigned int place, unsigned int *written);
 
 /*
- * For the policies without streams: look at the last window, and remember this
- * one, with the fault's place in it where a second stream would be.
+ * For policies without streams: judge the last window, then remember this one,
+ * with the fault's position in it in place of the second stream. Inline, because
+ * a call would cost each fault of these policies some instructions.
  */
 static inline unsigned int stream_remember(struct vm_fault *vmf,
 					   unsigned int before,

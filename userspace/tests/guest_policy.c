@@ -7,7 +7,7 @@
  * Most tests share one shape: fill a region, fork another process that holds
  * it, let one of the two write pages in an order that the test plans, and
  * compare which of the writes took a fault, and what the module counted, with
- * what the algorithm at the top of module/policy.c comes to.
+ * what the algorithm at the top of module/adaptive.c comes to.
  */
 #include "tests/guest.h"
 
