@@ -33,8 +33,8 @@
  *		trial, windows that opened without evidence cost a sparse writer
  *		5%. Copying one neighbour costs about what it saves if the
  *		writer writes every third neighbour.
- *   doubling	as readahead does: all windows before the first one of 32 pages
- *		together copy 62 pages with it.
+ *   doubling	as readahead does: reaching 32 pages copies only
+ *		2 + 4 + 8 + 16 + 32 = 62 pages.
  *   half	of the neighbours unwritten: about where a window of any size
  *		costs more than it saves.
  *

@@ -71,7 +71,8 @@ static inline u64 streams_read(struct vm_area_struct *vma)
 	return atomic_long_read(&vma->cow_hint);
 }
 
-static inline void streams_write(struct vm_area_struct *vma, u32 first, u32 second)
+static inline void streams_write(struct vm_area_struct *vma, u32 first,
+				 u32 second)
 {
 	atomic_long_set(&vma->cow_hint, (u64)second << 32 | first);
 }
