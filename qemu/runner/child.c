@@ -226,8 +226,7 @@ static bool drain(int fd, char *buf, size_t size, size_t *len)
 /**
  * run_capture - run a program to its end and keep what it prints
  * @argv: program and arguments
- * @limit_ms: kill it after this long, 0: never
- * @patient: only a second request to stop ends it early
+ * @limit_ms: kill it after this many milliseconds
  * @buf: both its outputs, as far as they fit
  * @size: size of @buf
  * @wstatus: its wait status
@@ -235,10 +234,9 @@ static bool drain(int fd, char *buf, size_t size, size_t *len)
  * Return: 0, -ETIMEDOUT, -EINTR where the user asked to stop, or -errno where
  * it could not be started.
  */
-int run_capture(char *const argv[], int64_t limit_ms, bool patient,
-		char *buf, size_t size, int *wstatus)
+int run_capture(char *const argv[], int64_t limit_ms, char *buf, size_t size,
+		int *wstatus)
 {
-	bool interrupted = caught_signal;
 	int64_t end = now_ms() + limit_ms;
 	struct child c;
 	size_t len = 0;
@@ -263,13 +261,10 @@ int run_capture(char *const argv[], int64_t limit_ms, bool patient,
 		if (ended)
 			break;
 		if (signals_read()) {
-			if (!patient || interrupted) {
-				ret = -EINTR;
-				break;
-			}
-			interrupted = true;
+			ret = -EINTR;
+			break;
 		}
-		if (limit_ms && now_ms() >= end) {
+		if (now_ms() >= end) {
 			ret = -ETIMEDOUT;
 			break;
 		}

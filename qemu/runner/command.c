@@ -2,7 +2,7 @@
 /* QEMU's command line, and what is written down about it. */
 #include "cowguest.h"
 
-#include <ctype.h>
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -80,7 +80,7 @@ char *qemu_version(const char *qemu)
 	int ws;
 	char *p;
 
-	if (run_capture(argv, 10000, false, buf, sizeof(buf), &ws))
+	if (run_capture(argv, 10000, buf, sizeof(buf), &ws))
 		return xstrdup("unknown");
 	p = strstr(buf, "version ");
 	if (!p)
@@ -296,31 +296,8 @@ void print_command(const struct strvec *cmd)
 	putchar('\n');
 }
 
-static void json_string(FILE *f, const char *s)
-{
-	fputc('"', f);
-	for (; *s; s++) {
-		unsigned char c = *s;
-
-		if (c == '"' || c == '\\')
-			fprintf(f, "\\%c", c);
-		else if (c < ' ')
-			fprintf(f, "\\u%04x", c);
-		else
-			fputc(c, f);
-	}
-	fputc('"', f);
-}
-
-static void json_member(FILE *f, const char *key, const char *value)
-{
-	json_string(f, key);
-	fputs(": ", f);
-	json_string(f, value);
-}
-
 /**
- * write_boot_json - write down how the guest is started
+ * write_boot_json - write to DIR/boot.json how the guest is started
  * @o: options, with the accelerator settled
  * @qemu: QEMU's path
  *
@@ -331,32 +308,31 @@ int write_boot_json(const struct opts *o, const char *qemu)
 	char *path = xasprintf("%s/" NAME_BOOT, o->out);
 	char *version = qemu_version(qemu);
 	char *line = kernel_line(o);
-	int err = 0;
-	FILE *f;
+	cJSON *boot = cJSON_CreateObject();
+	char *text;
+	int fd, err = 0;
 
-	f = fopen(path, "we");
-	if (!f) {
+	cJSON_AddStringToObject(boot, "clock", o->icount ? "icount" : "wall");
+	cJSON_AddStringToObject(boot, "accel",
+				o->accel == ACCEL_KVM ? "kvm" : "tcg");
+	cJSON_AddStringToObject(boot, "cpu_model", cpu_model(o));
+	cJSON_AddNumberToObject(boot, "smp", o->smp);
+	cJSON_AddStringToObject(boot, "mem", o->mem);
+	cJSON_AddStringToObject(boot, "cmdline", line);
+	cJSON_AddStringToObject(boot, "qemu", version);
+	text = cJSON_PrintUnformatted(boot);
+	if (!text)
+		no_memory();
+
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0)
 		err = -errno;
-		goto out;
-	}
-	fputs("{", f);
-	json_member(f, "clock", o->icount ? "icount" : "wall");
-	fputs(", ", f);
-	json_member(f, "accel", o->accel == ACCEL_KVM ? "kvm" : "tcg");
-	fputs(", ", f);
-	json_member(f, "cpu_model", cpu_model(o));
-	fprintf(f, ", \"smp\": %u, ", o->smp);
-	json_member(f, "mem", o->mem);
-	fputs(", ", f);
-	json_member(f, "cmdline", line);
-	fputs(", ", f);
-	json_member(f, "qemu", version);
-	fputs("}\n", f);
-	if (fflush(f))
+	else
+		err = write_all(fd, text, strlen(text)) ?: write_all(fd, "\n", 1);
+	if (fd >= 0 && close(fd) && !err)
 		err = -errno;
-	if (fclose(f) && !err)
-		err = -errno;
-out:
+	cJSON_free(text);
+	cJSON_Delete(boot);
 	free(line);
 	free(version);
 	free(path);

@@ -147,6 +147,15 @@ enum ending {
 	END_NO_DISK,
 };
 
+/* What became of channel.tar. */
+enum results {
+	RES_NONE,	/* the guest sent nothing */
+	RES_GOOD,
+	RES_TRUNCATED,	/* not all of it is a tar archive that may be unpacked */
+	RES_NO_DISK,
+	RES_STOPPED,	/* the user did not want to wait */
+};
+
 /**
  * struct run - one guest from its start to its end
  * @o: options
@@ -168,6 +177,7 @@ struct run {
 };
 
 /* util.c */
+void no_memory(void) __attribute__((noreturn));
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void *xrealloc(void *p, size_t size);
@@ -191,8 +201,8 @@ int signals_read(void);
 int child_start(struct child *c, char *const argv[], bool tty);
 bool child_has_ended(const struct child *c);
 int child_end(struct child *c);
-int run_capture(char *const argv[], int64_t limit_ms, bool patient,
-		char *buf, size_t size, int *wstatus);
+int run_capture(char *const argv[], int64_t limit_ms, char *buf, size_t size,
+		int *wstatus);
 
 /* command.c */
 char *find_qemu(const char *name);
@@ -217,6 +227,9 @@ void findings_line(struct findings *f, const char *file, unsigned long no,
 		   const char *line);
 int findings_tree(struct findings *f, const char *dir,
 		  const struct timespec *since);
+
+/* results.c */
+enum results results_unpack(const char *dir);
 
 /* verdict.c */
 enum status verdict(struct run *r, const struct timespec *since,

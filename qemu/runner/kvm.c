@@ -66,7 +66,7 @@ char *kvm_unusable(const struct opts *o, const char *qemu)
 	if (!cpu_has_virt(o->cpuinfo))
 		return xasprintf("%s opens, but the processor has neither svm nor vmx",
 				 o->kvm_dev);
-	err = run_capture(argv, PROBE_MS, false, buf, sizeof(buf), &ws);
+	err = run_capture(argv, PROBE_MS, buf, sizeof(buf), &ws);
 	/* Whatever came after it: the kernel ran as far as its panic. */
 	if (strstr(buf, "Kernel panic - not syncing"))
 		return NULL;

@@ -29,7 +29,10 @@ void say(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-static void no_memory(void)
+/**
+ * no_memory - end the program because the host has no memory left
+ */
+void no_memory(void)
 {
 	say("out of memory on the host");
 	exit(ST_USAGE);

@@ -1,175 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The guest has ended: bring its results home and say how it ended. */
+/* Unpacks the results of a guest that has ended, and tells how it ended. */
 #include "cowguest.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* What became of channel.tar. */
-enum results {
-	RES_NONE,	/* the guest sent nothing */
-	RES_GOOD,
-	RES_TRUNCATED,
-	RES_NO_DISK,
-	RES_NO_TAR,	/* tar is missing on the host */
-	RES_STOPPED,	/* the user did not want to wait */
-};
-
-/* What cowguest itself keeps in DIR. */
-static const char * const own[] = {
-	NAME_CONSOLE, NAME_CHANNEL, NAME_BOOT, NAME_LOCK,
-};
-
-#define TAR_BLOCK 512
-#define TAR_NAME_LEN 100
-#define TAR_SIZE 124
-#define TAR_SIZE_LEN 12
-#define TAR_TYPE 156
-
-static bool is_no_space(const char *text)
-{
-	return strstr(text, strerror(ENOSPC)) || strstr(text, strerror(EDQUOT));
-}
-
-/*
- * Remove @name below @dir, whatever the guest made of the directories there: no
- * link is followed.
- */
-static void remove_below(int dir, char *name)
-{
-	struct open_how how = {
-		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
-	};
-	char *base;
-	size_t i;
-	int fd;
-
-	while (*name == '/' || !strncmp(name, "./", 2))
-		name++;
-	for (i = 0; i < sizeof(own) / sizeof(*own); i++)
-		if (!strcmp(name, own[i]))
-			return;
-	base = strrchr(name, '/');
-	if (!base) {
-		unlinkat(dir, name, 0);
-		return;
-	}
-	*base++ = '\0';
-	fd = syscall(SYS_openat2, dir, name, &how, sizeof(how));
-	if (fd >= 0) {
-		unlinkat(fd, base, 0);
-		close(fd);
-	}
-}
-
-/*
- * tar leaves what it could not unpack whole half-written, where it would look
- * like a result. Remove the file that @path, an archive, breaks off in, or where
- * the disk was full all of its files; the archive is kept.
- */
-static void remove_unfinished(const char *path, const char *dir, bool all)
-{
-	int tar = open(path, O_RDONLY | O_CLOEXEC);
-	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	char head[TAR_BLOCK], name[PATH_MAX], size[TAR_SIZE_LEN + 1];
-	bool long_name = false;
-	off_t at = 0, bytes;
-	struct stat st;
-
-	if (tar < 0 || dirfd < 0 || fstat(tar, &st))
-		goto out;
-	while (pread(tar, head, TAR_BLOCK, at) == TAR_BLOCK) {
-		at += TAR_BLOCK;
-		/* Zeros end an archive; another may follow. */
-		if (!head[0])
-			continue;
-		snprintf(size, sizeof(size), "%.*s", TAR_SIZE_LEN,
-			 head + TAR_SIZE);
-		bytes = strtol(size, NULL, 8);
-		if (bytes < 0)
-			break;
-		if (head[TAR_TYPE] == 'L') {
-			/* The name of the next member, in GNU's and busybox's way. */
-			long_name = bytes < (off_t)sizeof(name) &&
-				    pread(tar, name, bytes, at) == bytes;
-			if (long_name)
-				name[bytes] = '\0';
-		} else {
-			if (!long_name)
-				snprintf(name, sizeof(name), "%.*s",
-					 TAR_NAME_LEN, head);
-			if (all || at + bytes > st.st_size)
-				remove_below(dirfd, name);
-			long_name = false;
-		}
-		at += (bytes + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
-	}
-out:
-	if (tar >= 0)
-		close(tar);
-	if (dirfd >= 0)
-		close(dirfd);
-}
-
-/*
- * Each job's results are one archive. What the guest may not overwrite is what
- * cowguest itself keeps in DIR. Times are those of the host: an icount guest
- * lives on 2026-01-01.
- */
-static enum results extract(const char *dir)
-{
-	char *path = xasprintf("%s/" NAME_CHANNEL, dir);
-	enum results res = RES_GOOD;
-	struct strvec cmd = { 0 };
-	char buf[4096];
-	struct stat st;
-	int err, ws;
-	size_t i;
-
-	if (stat(path, &st) || !st.st_size) {
-		unlink(path);
-		free(path);
-		return RES_NONE;
-	}
-	strvec_add(&cmd, "tar");
-	strvec_add(&cmd, "--ignore-zeros");
-	strvec_add(&cmd, "--touch");
-	strvec_add(&cmd, "--no-same-owner");
-	strvec_add(&cmd, "--anchored");
-	for (i = 0; i < sizeof(own) / sizeof(*own); i++) {
-		strvec_add(&cmd, "--exclude=%s", own[i]);
-		strvec_add(&cmd, "--exclude=./%s", own[i]);
-	}
-	strvec_add(&cmd, "-xf");
-	strvec_add(&cmd, "%s", path);
-	strvec_add(&cmd, "-C");
-	strvec_add(&cmd, "%s", dir);
-	err = run_capture(cmd.v, 0, true, buf, sizeof(buf), &ws);
-	if (err == -EINTR)
-		res = RES_STOPPED;
-	else if (err)
-		res = RES_NO_TAR;
-	else if (!WIFEXITED(ws) || WEXITSTATUS(ws))
-		res = is_no_space(buf) ? RES_NO_DISK : RES_TRUNCATED;
-	if (res == RES_GOOD)
-		unlink(path);
-	else
-		remove_unfinished(path, dir, res == RES_NO_DISK);
-	strvec_free(&cmd);
-	free(path);
-	return res;
-}
 
 /* Take the closing word out of DIR. Return false where there is none. */
 static bool closing_word(const char *dir, char *buf, size_t size)
@@ -330,7 +170,7 @@ static enum status shell_verdict(struct run *r)
 	if (r->ending == END_SIGNAL)
 		return 128 + caught_signal;
 	if (r->o->out) {
-		res = extract(r->o->out);
+		res = results_unpack(r->o->out);
 		if (res == RES_NO_DISK)
 			return no_disk(r, ENOSPC);
 		if (res == RES_TRUNCATED) {
@@ -370,7 +210,7 @@ enum status verdict(struct run *r, const struct timespec *since,
 	if (r->o->shell)
 		return shell_verdict(r);
 
-	res = extract(dir);
+	res = results_unpack(dir);
 	has_word = closing_word(dir, word, sizeof(word));
 	logs = findings_tree(f, dir, since);
 
@@ -398,11 +238,6 @@ enum status verdict(struct run *r, const struct timespec *since,
 		return hung(r, res);
 	if (!WIFEXITED(r->wstatus) || WEXITSTATUS(r->wstatus))
 		return died(r, res);
-	if (res == RES_NO_TAR) {
-		say("cannot run tar: `apt-get install tar`; the results are in %s/"
-		    NAME_CHANNEL, dir);
-		return ST_TRUNCATED;
-	}
 	if (res == RES_TRUNCATED) {
 		say("results truncated: tar cannot read all of %s/" NAME_CHANNEL
 		    ", which is kept; run it again", dir);

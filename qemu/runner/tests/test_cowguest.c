@@ -278,11 +278,11 @@ static void test_boot_json(void **state)
 	assert_status(run_fake("good", "--append", "a=\"b\\c\"", "--mem", "768M",
 			       "--smp", "3"), 0);
 	get(in_dir("boot.json"), buf, sizeof(buf));
-	assert_has(buf, "{\"clock\": \"wall\", \"accel\": \"tcg\"");
-	assert_has(buf, "\"cpu_model\": \"max,-erms,-fsrm\"");
-	assert_has(buf, "\"smp\": 3, \"mem\": \"768M\"");
+	assert_has(buf, "{\"clock\":\"wall\",\"accel\":\"tcg\"");
+	assert_has(buf, "\"cpu_model\":\"max,-erms,-fsrm\"");
+	assert_has(buf, "\"smp\":3,\"mem\":\"768M\"");
 	assert_has(buf, "a=\\\"b\\\\c\\\"\"");
-	assert_has(buf, "\"qemu\": \"9.8.7\"}\n");
+	assert_has(buf, "\"qemu\":\"9.8.7\"}\n");
 }
 
 static void test_icount(void **state)
@@ -301,7 +301,7 @@ static void test_icount(void **state)
 	assert_has(buf, " nokaslr norandmaps\n");
 	assert_has(buf, "virtio-serial-pci,ioeventfd=off\n");
 	get(in_dir("boot.json"), buf, sizeof(buf));
-	assert_has(buf, "\"clock\": \"icount\"");
+	assert_has(buf, "\"clock\":\"icount\"");
 }
 
 static void test_icount_never_kvm(void **state)
@@ -805,7 +805,7 @@ static void test_kvm(void **state)
 			       KVM("kvm", "cpu-virt")), 0);
 	assert_string_equal(err, "");
 	get(in_dir("boot.json"), buf, sizeof(buf));
-	assert_has(buf, "\"accel\": \"kvm\", \"cpu_model\": \"host\"");
+	assert_has(buf, "\"accel\":\"kvm\",\"cpu_model\":\"host\"");
 }
 
 static void test_kvm_absent(void **state)
@@ -850,7 +850,7 @@ static void test_kvm_hangs(void **state)
 			       KVM("kvm", "cpu-virt")), 0);
 	assert_has(err, "hung in a probe of 10 s; using TCG");
 	get(in_dir("boot.json"), buf, sizeof(buf));
-	assert_has(buf, "\"accel\": \"tcg\"");
+	assert_has(buf, "\"accel\":\"tcg\"");
 }
 
 static void test_shell(void **state)
