@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * cowguest - run a QEMU guest to its end and tell how it ended
+ * cowguest - run a QEMU guest to its end and report how it ended
  *
- * The guest gets its job list through fw_cfg, shows progress on its serial
+ * The guest reads its job list from fw_cfg, shows progress on its serial
  * console, and sends tar archives through a virtio-serial port.
  */
 #include "cowguest.h"
@@ -10,6 +10,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -18,6 +19,14 @@
 
 #define MAX_SMP		64
 #define DEFAULT_SMP	2
+#define MAX_SECONDS	1000000
+#define MAX_SLOW	1000
+/* In seconds, on a host where --slow is 1. */
+#define DEFAULT_TIMEOUT	1800
+#define DEFAULT_STALL	180
+/* Under icount a busy host may need many minutes for one silent step. */
+#define ICOUNT_STALL	1800
+#define NOT_GIVEN	UINT_MAX
 
 enum {
 	OPT_KERNEL = 256,
@@ -31,6 +40,7 @@ enum {
 	OPT_APPEND,
 	OPT_TIMEOUT,
 	OPT_STALL,
+	OPT_SLOW,
 	OPT_SHELL,
 	OPT_ALLOW,
 	OPT_QEMU,
@@ -43,42 +53,45 @@ enum {
 static const struct argp_option options[] = {
 	{ "kernel", OPT_KERNEL, "FILE", 0, "Kernel (bzImage)", 1 },
 	{ "initrd", OPT_INITRD, "FILE", 0,
-	  "Initramfs; given again: joined in this order", 1 },
+	  "Initramfs; several are joined in this order", 1 },
 	{ "jobs", OPT_JOBS, "FILE", 0, "Job list for the guest", 1 },
-	{ "out", OPT_OUT, "DIR", 0, "Where the results go", 1 },
+	{ "out", OPT_OUT, "DIR", 0, "Folder for the results", 1 },
 	{ "shell", OPT_SHELL, NULL, 0,
-	  "A guest to type into: no job list, no watchdog", 1 },
+	  "Give the guest the terminal: no job list, no watchdog", 1 },
 	{ "clock", OPT_CLOCK, "CLOCK", 0,
-	  "wall (default), or icount: a nanosecond is an instruction, and two runs are identical",
+	  "wall (default), or icount: one nanosecond per instruction, two runs are identical",
 	  2 },
 	{ "accel", OPT_ACCEL, "ACCEL", 0,
-	  "auto (default): KVM if a probe runs in it, else TCG; tcg; kvm", 2 },
+	  "auto (default: KVM if a trial boot works, else TCG), tcg or kvm", 2 },
 	{ "smp", OPT_SMP, "N", 0, "Cores (default 2; 1 under icount)", 2 },
 	{ "mem", OPT_MEM, "SIZE", 0, "Memory, such as 1G (default) or 768M",
 	  2 },
 	{ "in-turn", OPT_IN_TURN, NULL, 0,
-	  "Under TCG, run the cores in turn on one thread: slower, but safe for a guest that modifies its code under load (QEMU before 8.1 is not)",
+	  "Under TCG, run all cores in turn on one thread: slower, but safe for a guest that modifies its code under load (QEMU before 8.1 needs this)",
 	  2 },
-	{ "append", OPT_APPEND, "ARGS", 0, "Further kernel arguments", 2 },
+	{ "append", OPT_APPEND, "ARGS", 0, "More kernel arguments", 2 },
 	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU (default qemu-system-x86_64)", 2 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0,
-	  "End the guest after this long (default 1800; 0: never)", 3 },
+	  "Kill the guest after this time (default 1800; 0: never)", 3 },
 	{ "stall", OPT_STALL, "SECONDS", 0,
-	  "End it after this long without a sign of life (default 180; 0: never)",
+	  "Kill the guest after this time without output (default 180, icount 1800; 0: never)",
+	  3 },
+	{ "slow", OPT_SLOW, "N", 0,
+	  "Multiply both times by N for a slow host (default: $SLOW, else 1)",
 	  3 },
 	{ "allow", OPT_ALLOW, "REGEX", 0,
-	  "Permit log lines that match (extended regular expression); may be given again",
+	  "Permit log lines that match (extended regular expression); may be repeated",
 	  3 },
-	{ "print", OPT_PRINT, NULL, 0, "Print QEMU's command line and stop", 4 },
+	{ "print", OPT_PRINT, NULL, 0, "Print QEMU's command line and exit", 4 },
 	{ "verbose", 'v', NULL, 0, "Show the guest's whole console", 4 },
-	/* For the tests. */
+	/* Only for the tests. */
 	{ "kvm-device", OPT_KVM_DEV, "PATH", OPTION_HIDDEN, NULL, 5 },
 	{ "cpuinfo", OPT_CPUINFO, "PATH", OPTION_HIDDEN, NULL, 5 },
 	{ 0 }
 };
 
 static const char doc[] =
-	"Run a QEMU guest to its end and tell how it ended."
+	"Run a QEMU guest to its end and report how it ended."
 	"\v"
 	"Examples:\n"
 	"  cowguest --kernel bzImage --initrd base.cpio --jobs jobs --out run1\n"
@@ -86,22 +99,24 @@ static const char doc[] =
 	"           --clock icount --mem 2G --allow 'page allocation failure'\n"
 	"  cowguest --kernel bzImage --initrd base.cpio --shell\n"
 	"\n"
-	"DIR gets console.log, boot.json (how the guest was started) and what the "
-	"guest sent; partial results are kept however it ends.\n"
+	"DIR gets console.log, boot.json (how the guest was started) and the "
+	"guest's results; partial results are kept however the guest ends.\n"
 	"\n"
 	"Exit status:\n"
-	"    0  done, and the guest's log is clean\n"
+	"    0  all jobs are done, and the guest's log is clean\n"
 	"    1  wrong usage, or a file is missing\n"
 	"    3  the guest panicked or had an oops\n"
-	"    4  the guest hung, or was not done in time\n"
+	"    4  the guest hung, or took longer than --timeout\n"
 	"    5  the guest or QEMU ended without the closing word\n"
 	"    6  the results are truncated\n"
-	"    7  the guest's log holds a warning that --allow does not permit\n"
-	"    8  the guest's jobs failed\n"
+	"    7  the guest's log has a warning that --allow does not permit\n"
+	"    8  a job of the guest failed\n"
 	"    9  QEMU was not found\n"
 	"   10  DIR cannot be written, or the disk is full\n"
-	"   11  another run uses DIR\n"
+	"   11  another cowguest uses DIR\n"
 	"  128+N  stopped by signal N (Ctrl-C: 130, SIGTERM: 143)\n";
+
+const char *argp_program_version = "cowguest 1.0";
 
 static unsigned int number(struct argp_state *state, const char *name,
 			   const char *s, unsigned long min, unsigned long max)
@@ -112,8 +127,21 @@ static unsigned int number(struct argp_state *state, const char *name,
 	errno = 0;
 	n = strtoul(s, &end, 10);
 	if (errno || *end || *s < '0' || *s > '9' || n < min || n > max)
-		argp_error(state, "--%s '%s': a number from %lu to %lu is needed",
+		argp_error(state, "invalid --%s '%s': expected a number from %lu to %lu",
 			   name, s, min, max);
+	return n;
+}
+
+/* Accepts fractions: a host may be 1.5 times as slow. */
+static double factor(struct argp_state *state, const char *name, const char *s)
+{
+	double n;
+	char *end;
+
+	n = strtod(s, &end);
+	if (*end || *s < '0' || *s > '9' || !(n >= 1 && n <= MAX_SLOW))
+		argp_error(state, "invalid %s '%s': expected a number from 1 to %d",
+			   name, s, MAX_SLOW);
 	return n;
 }
 
@@ -123,8 +151,21 @@ static void memory(struct argp_state *state, const char *s)
 
 	if (!n || n > 6 || !strtoul(s, NULL, 10) || !s[n] ||
 	    !strchr("MG", s[n]) || s[n + 1])
-		argp_error(state, "--mem '%s': a size such as 768M or 2G is needed",
+		argp_error(state, "invalid --mem '%s': expected a size such as 768M or 2G",
 			   s);
+}
+
+/* Fill in the times that were not given, and adapt all to a slow host. */
+static void settle_times(struct opts *o, struct argp_state *state)
+{
+	const char *env = getenv("SLOW");
+
+	if (!o->slow)
+		o->slow = env && *env ? factor(state, "SLOW", env) : 1;
+	if (o->stall == NOT_GIVEN)
+		o->stall = o->icount ? ICOUNT_STALL : DEFAULT_STALL;
+	o->stall *= o->slow;
+	o->timeout *= o->slow;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -149,7 +190,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_CLOCK:
 		if (strcmp(arg, "wall") && strcmp(arg, "icount"))
-			argp_error(state, "--clock '%s': wall or icount is needed",
+			argp_error(state, "invalid --clock '%s': expected wall or icount",
 				   arg);
 		o->icount = !strcmp(arg, "icount");
 		break;
@@ -161,7 +202,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		else if (!strcmp(arg, "kvm"))
 			o->accel = ACCEL_KVM;
 		else
-			argp_error(state, "--accel '%s': auto, tcg or kvm is needed",
+			argp_error(state, "invalid --accel '%s': expected auto, tcg or kvm",
 				   arg);
 		break;
 	case OPT_SMP:
@@ -175,10 +216,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->append = *arg ? arg : NULL;
 		break;
 	case OPT_TIMEOUT:
-		o->timeout = number(state, "timeout", arg, 0, 1000000);
+		o->timeout = number(state, "timeout", arg, 0, MAX_SECONDS);
 		break;
 	case OPT_STALL:
-		o->stall = number(state, "stall", arg, 0, 1000000);
+		o->stall = number(state, "stall", arg, 0, MAX_SECONDS);
+		break;
+	case OPT_SLOW:
+		o->slow = factor(state, "--slow", arg);
 		break;
 	case OPT_SHELL:
 		o->shell = true;
@@ -205,15 +249,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		argp_error(state, "unexpected argument '%s'", arg);
 		break;
 	case ARGP_KEY_END:
+		settle_times(o, state);
 		if (!o->kernel)
-			argp_error(state, "--kernel is needed");
+			argp_error(state, "--kernel is missing");
 		if (!o->initrds.n)
-			argp_error(state, "--initrd is needed");
+			argp_error(state, "--initrd is missing");
 		if (!o->shell && (!o->jobs || !o->out))
-			argp_error(state, "--jobs and --out are needed (or --shell)");
-		/* Several are joined into a file in DIR. */
+			argp_error(state, "--jobs and --out, or --shell, are missing");
+		/* Several initramfs files are joined into a file in DIR. */
 		if (o->initrds.n > 1 && !o->out)
-			argp_error(state, "--out is needed with several --initrd");
+			argp_error(state, "several --initrd need --out");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -223,7 +268,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = { options, parse, NULL, doc, NULL, NULL, NULL };
 
-/* Say so and return false where a file cannot be used. */
+/* Print an error and return false if a file cannot be used. */
 static bool have_file(const char *what, const char *path, const char *hint)
 {
 	struct stat st;
@@ -259,20 +304,20 @@ static bool have_files(const struct opts *o)
 		return false;
 	for (i = 0; i < o->initrds.n; i++)
 		if (!have_file("initramfs", o->initrds.v[i],
-			       "`make run` builds it on its way"))
+			       "`make run` builds it"))
 			return false;
 	return !o->jobs || have_file("job list", o->jobs,
-				     "`make run` writes one; it has a job a line");
+				     "`make run` writes one; it has one job per line");
 }
 
-/* Settle the accelerator. Return false where the wanted one cannot be had. */
+/* Settle the accelerator. Return false if the requested one is unusable. */
 static bool choose_accel(struct opts *o, const char *qemu)
 {
 	char *why;
 
 	if (o->icount) {
 		if (o->accel == ACCEL_KVM)
-			say("note: --clock icount counts instructions, which only TCG can: using TCG");
+			say("note: --clock icount works only with TCG: using TCG");
 		o->accel = ACCEL_TCG;
 	}
 	if (o->accel == ACCEL_TCG)
@@ -287,15 +332,15 @@ static bool choose_accel(struct opts *o, const char *qemu)
 		free(why);
 		return false;
 	}
-	say("KVM: %s; using TCG (slower, fine)", why);
+	say("KVM: %s; using TCG, which is slower", why);
 	free(why);
 	o->accel = ACCEL_TCG;
 	return true;
 }
 
 /*
- * Take DIR for this run. Return the lock's descriptor, -EBUSY where another
- * run has it (@holder is its process), or -errno.
+ * Lock DIR for this run. Return the lock's descriptor, -EBUSY if another run
+ * holds it (@holder is that run's process ID), or -errno.
  */
 static int take_dir(const char *path, long *holder)
 {
@@ -314,7 +359,7 @@ static int take_dir(const char *path, long *holder)
 			close(fd);
 			return err;
 		}
-		/* The run before may have removed it since it was opened. */
+		/* The previous run may have removed the file after the open. */
 		if (!fstat(fd, &a) && !stat(path, &b) && a.st_ino == b.st_ino &&
 		    a.st_dev == b.st_dev)
 			break;
@@ -334,9 +379,9 @@ static enum status cannot_write(const char *dir, int err)
 {
 	char room[32];
 
-	/* DIR may not even exist; its file system is then that of `.`. */
+	/* If DIR does not exist, report the file system of `.`. */
 	free_space(room, sizeof(room), access(dir, F_OK) ? "." : dir);
-	say("cannot write %s: %s (%s free): make room or take another --out",
+	say("cannot write %s: %s (%s free): free some space or choose another --out",
 	    dir, strerror(err), room);
 	return ST_NO_DISK;
 }
@@ -349,7 +394,7 @@ static void remove_in(const char *dir, const char *name)
 	free(path);
 }
 
-/* DIR is ours: write down how, start the guest, and judge its end. */
+/* DIR is locked: write boot.json, run the guest, and judge its end. */
 static enum status run_in_dir(struct run *r, const char *qemu)
 {
 	const struct opts *o = r->o;
@@ -362,7 +407,7 @@ static enum status run_in_dir(struct run *r, const char *qemu)
 	int err;
 
 	if (o->out) {
-		/* What an earlier run left must not be taken for this one's. */
+		/* Files of an earlier run must not pass for those of this run. */
 		remove_in(o->out, NAME_CHANNEL);
 		remove_in(o->out, NAME_WORD);
 		err = write_boot_json(o, qemu);
@@ -420,7 +465,7 @@ static enum status run_locked(struct run *r, const char *qemu)
 	path = xasprintf("%s/" NAME_LOCK, dir);
 	fd = take_dir(path, &holder);
 	if (fd == -EBUSY) {
-		say("%s is in use by another run (process %ld): wait for it, or take another --out",
+		say("%s is in use by another run (process %ld): wait, or choose another --out",
 		    dir, holder);
 		free(path);
 		return ST_BUSY;
@@ -443,8 +488,8 @@ int main(int argc, char **argv)
 		.mem = "1G",
 		.kvm_dev = "/dev/kvm",
 		.cpuinfo = "/proc/cpuinfo",
-		.timeout = 1800,
-		.stall = 180,
+		.timeout = DEFAULT_TIMEOUT,
+		.stall = NOT_GIVEN,
 	};
 	struct run r = { .o = &o };
 	struct strvec cmd = { 0 };
@@ -464,13 +509,13 @@ int main(int argc, char **argv)
 		o.smp = o.icount ? 1 : DEFAULT_SMP;
 	qemu = find_qemu(o.qemu);
 	if (!qemu) {
-		say("no QEMU (%s): `apt-get install qemu-system-x86`", o.qemu);
+		say("QEMU not found (%s): `apt-get install qemu-system-x86`", o.qemu);
 		status = ST_NO_QEMU;
 		goto out;
 	}
 	err = signals_setup();
 	if (err) {
-		say("signals: %s", strerror(-err));
+		say("cannot set up signals: %s", strerror(-err));
 		goto out;
 	}
 	if (!choose_accel(&o, qemu)) {

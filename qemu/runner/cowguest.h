@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * cowguest: start a QEMU guest, watch it, bring its results home and say how
- * it ended.
- */
+/* cowguest: runs a QEMU guest, unpacks its results and reports how it ended. */
 #ifndef COWGUEST_H
 #define COWGUEST_H
 
@@ -14,7 +11,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-/* Exit status: every way a guest can end has its own. */
+/* Exit status: each way a guest can end has its own. */
 enum status {
 	ST_DONE = 0,
 	ST_USAGE = 1,
@@ -29,7 +26,7 @@ enum status {
 	ST_BUSY = 11,
 };
 
-/* The names of what cowguest itself keeps in DIR. */
+/* Files that cowguest itself keeps in DIR. */
 #define NAME_CONSOLE	"console.log"
 #define NAME_CHANNEL	"channel.tar"
 #define NAME_BOOT	"boot.json"
@@ -38,14 +35,14 @@ enum status {
 #define NAME_WORD	"closing-word"
 #define NAME_DMESG	"dmesg.log"
 
-/* The virtio-serial port the guest looks for, and the job list's name. */
+/* The name of the virtio-serial port, and that of the job list in fw_cfg. */
 #define PORT_NAME	"cowlab.results"
 #define FW_CFG_JOBS	"opt/cowlab/jobs"
 
 /**
  * struct strvec - a growing, NULL-terminated list of strings
  * @v: the strings
- * @n: how many, the NULL not counted
+ * @n: their number, without the NULL
  */
 struct strvec {
 	char **v;
@@ -55,7 +52,7 @@ struct strvec {
 enum accel { ACCEL_AUTO, ACCEL_TCG, ACCEL_KVM };
 
 /**
- * struct opts - what the command line asked for
+ * struct opts - the options of the command line
  * @kernel: bzImage
  * @initrds: initramfs files, joined in this order
  * @jobs: job list, or NULL
@@ -66,15 +63,16 @@ enum accel { ACCEL_AUTO, ACCEL_TCG, ACCEL_KVM };
  * @kvm_dev: /dev/kvm, or the tests' stand-in
  * @cpuinfo: /proc/cpuinfo, or the tests' stand-in
  * @allow: regular expressions of log lines that are permitted
- * @accel: accelerator; AUTO is resolved before the start
+ * @accel: accelerator; AUTO is settled before the start
  * @icount: the clock counts instructions
- * @in_turn: TCG runs the cores in turn on one thread
- * @shell: a guest to type into
- * @print: print QEMU's command line and stop
+ * @in_turn: TCG runs all cores in turn on one thread
+ * @shell: the guest has the terminal
+ * @print: print QEMU's command line and exit
  * @verbose: show the whole console
  * @smp: cores
- * @timeout: seconds for the whole run, 0: no limit
- * @stall: seconds of silence, 0: no limit
+ * @timeout: seconds for the whole run, times @slow; 0: no limit
+ * @stall: seconds without output, times @slow; 0: no limit
+ * @slow: how many times slower than usual the host is; 0 until settled
  */
 struct opts {
 	const char *kernel;
@@ -96,10 +94,11 @@ struct opts {
 	unsigned int smp;
 	unsigned int timeout;
 	unsigned int stall;
+	double slow;
 };
 
 /**
- * struct child - a process that was started
+ * struct child - a process that cowguest started
  * @pid: process and, unless it shares the terminal, process group
  * @out: its standard output, or -1
  * @err: its standard error, or -1
@@ -113,16 +112,16 @@ struct child {
 };
 
 /**
- * struct findings - what the guest's logs say
+ * struct findings - what was found in the guest's logs
  * @allow: compiled --allow expressions
  * @n_allow: how many
- * @lines: the distinct bad lines (a line on the console comes again in dmesg)
- * @n_bad: how many distinct bad lines
- * @first_file: where the first bad line was
+ * @lines: the distinct bad lines (dmesg repeats those of the console)
+ * @n_bad: the number of distinct bad lines
+ * @first_file: the file with the first bad line
  * @first_line: its line number
  * @panic: the panic line, or NULL
  * @oops: the first line of an oops, or NULL
- * @no_mem: a line that says the guest had too little memory to boot, or NULL
+ * @no_mem: a line that shows too little memory to boot, or NULL
  */
 struct findings {
 	regex_t *allow;
@@ -136,11 +135,11 @@ struct findings {
 	char *no_mem;
 };
 
-/* How watching ended. */
+/* Why watching ended. */
 enum ending {
 	END_RUNNING,
 	END_EXITED,	/* QEMU ended by itself */
-	END_PANIC,	/* panicked, and did not end QEMU */
+	END_PANIC,	/* the guest panicked, and QEMU runs on */
 	END_STALL,
 	END_TIMEOUT,
 	END_SIGNAL,
@@ -151,20 +150,20 @@ enum ending {
 enum results {
 	RES_NONE,	/* the guest sent nothing */
 	RES_GOOD,
-	RES_TRUNCATED,	/* not all of it is a tar archive that may be unpacked */
+	RES_TRUNCATED,	/* damaged, cut short, or with a forbidden member */
 	RES_NO_DISK,
-	RES_STOPPED,	/* the user did not want to wait */
+	RES_STOPPED,	/* a second signal stopped the unpacking */
 };
 
 /**
  * struct run - one guest from its start to its end
  * @o: options
- * @ending: how watching ended
+ * @ending: why watching ended
  * @wstatus: QEMU's wait status
  * @qemu_err: the end of what QEMU wrote to standard error
- * @last: last line the guest's console showed
- * @found: what the logs say
- * @disk_errno: why DIR could not be written
+ * @last: last line of the guest's console
+ * @found: what was found in the logs
+ * @disk_errno: error of a write to DIR, or 0
  */
 struct run {
 	const struct opts *o;

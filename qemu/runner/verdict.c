@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Take the closing word out of DIR. Return false where there is none. */
+/* Read and remove the closing word in DIR. Return false if there is none. */
 static bool closing_word(const char *dir, char *buf, size_t size)
 {
 	char *path = xasprintf("%s/" NAME_WORD, dir);
@@ -19,7 +19,7 @@ static bool closing_word(const char *dir, char *buf, size_t size)
 	ssize_t n = 0;
 	int fd;
 
-	/* No link of the guest's is followed to a file of the host's. */
+	/* An earlier file may be a link to a file of the host. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd >= 0) {
 		n = read(fd, buf, size - 1);
@@ -34,7 +34,7 @@ static bool closing_word(const char *dir, char *buf, size_t size)
 	return found;
 }
 
-/* What to give a guest of @mem that was too small: twice that, 2G at least. */
+/* The memory to suggest when @mem was too little: twice that, at least 2G. */
 static unsigned long more_gib(const char *mem)
 {
 	unsigned long mib = strtoul(mem, NULL, 10);
@@ -51,7 +51,7 @@ static void more_memory(const struct run *r)
 		    r->found.no_mem, more_gib(r->o->mem), r->o->mem);
 }
 
-/* QEMU's own last words, as far as there are any. */
+/* Print the end of QEMU's standard error, if there is any. */
 static void qemu_words(struct run *r)
 {
 	char *line, *save;
@@ -63,7 +63,7 @@ static void qemu_words(struct run *r)
 	}
 }
 
-/* Where the bad lines are; the oops before a panic names its cause. */
+/* Print where the bad lines are: an oops before a panic names its cause. */
 static void bad_lines(const struct run *r)
 {
 	const struct findings *f = &r->found;
@@ -85,8 +85,8 @@ static void partial(const struct run *r, enum results res)
 		say("the guest had sent no results; its console is in %s/" NAME_CONSOLE,
 		    dir);
 	else
-		say("partial results kept in %s; the last are truncated, %s/" NAME_CHANNEL
-		    " has what came", dir, dir);
+		say("partial results kept in %s; the last are truncated; %s/" NAME_CHANNEL
+		    " holds all that arrived", dir, dir);
 }
 
 static enum status no_disk(const struct run *r, int err)
@@ -94,7 +94,7 @@ static enum status no_disk(const struct run *r, int err)
 	char room[32];
 
 	free_space(room, sizeof(room), r->o->out);
-	say("cannot write %s: %s (%s free): make room or take another --out",
+	say("cannot write %s: %s (%s free): free some space or choose another --out",
 	    r->o->out, strerror(err), room);
 	return ST_NO_DISK;
 }
@@ -113,7 +113,7 @@ static enum status died(struct run *r, enum results res)
 		say("QEMU ended with exit status %d; last line: %s",
 		    WEXITSTATUS(ws), *r->last ? r->last : "none");
 	else if (!*r->last)
-		say("the guest ended before its console said a word: is %s a kernel for x86-64, and %s of memory enough? give the guest more: MEM=%luG",
+		say("the guest ended without any console output: is %s a kernel for x86-64, and is %s of memory enough? give the guest more: MEM=%luG",
 		    r->o->kernel, r->o->mem, more_gib(r->o->mem));
 	else
 		say("the guest powered off or reset without its closing word: look at the end of %s/"
@@ -133,11 +133,10 @@ static enum status hung(struct run *r, enum results res)
 		say("the guest was not done after %u s and was killed; last line: %s",
 		    o->timeout, *r->last ? r->last : "none");
 	else
-		say("the guest hung: nothing heard from it for %u s, it was killed; last line: %s",
+		say("the guest hung: no output for %u s, it was killed; last line: %s",
 		    o->stall, *r->last ? r->last : "none");
-	say("look at %s/" NAME_CONSOLE "; if it was only slow: %s", o->out,
-	    r->ending == END_TIMEOUT ? "a longer --timeout" :
-				       "a longer --stall");
+	say("look at %s/" NAME_CONSOLE "; if the guest was only slow: --slow, or a longer --%s",
+	    o->out, r->ending == END_TIMEOUT ? "timeout" : "stall");
 	qemu_words(r);
 	more_memory(r);
 	bad_lines(r);
@@ -154,7 +153,7 @@ static enum status panicked(struct run *r, enum results res)
 	if (f->panic && f->oops)
 		say("before that: %s", f->oops);
 	more_memory(r);
-	/* Something else may have come before. */
+	/* The first bad line may be an earlier one. */
 	if (f->n_bad && (!f->panic || strcmp(f->lines.v[0], f->panic)) &&
 	    (!f->oops || strcmp(f->lines.v[0], f->oops)))
 		bad_lines(r);
@@ -162,7 +161,7 @@ static enum status panicked(struct run *r, enum results res)
 	return ST_PANIC;
 }
 
-/* The guest had the terminal: the user saw what there was to see. */
+/* After --shell: the user saw the console, so say only what is missing. */
 static enum status shell_verdict(struct run *r)
 {
 	enum results res = RES_NONE;
@@ -190,12 +189,12 @@ static enum status shell_verdict(struct run *r)
 }
 
 /**
- * verdict - bring the results home and say how the guest ended
- * @r: the run
- * @since: when it started, by the host's file times
- * @took_ms: how long it took
+ * verdict - unpack the results and report how the guest ended
+ * @r: the run, after watch_guest()
+ * @since: start of the run, as a file time of DIR
+ * @took_ms: duration of the run in milliseconds
  *
- * Return: the exit status.
+ * Return: the exit status of cowguest.
  */
 enum status verdict(struct run *r, const struct timespec *since,
 		    int64_t took_ms)
@@ -214,7 +213,7 @@ enum status verdict(struct run *r, const struct timespec *since,
 	has_word = closing_word(dir, word, sizeof(word));
 	logs = findings_tree(f, dir, since);
 
-	/* Asked to stop while the results were unpacked: that, too. */
+	/* The signal may have come while the results were unpacked. */
 	if (r->ending == END_SIGNAL || caught_signal) {
 		say("stopped by %s; QEMU was killed", strsignal(caught_signal));
 		partial(r, res);
@@ -227,11 +226,11 @@ enum status verdict(struct run *r, const struct timespec *since,
 	}
 	if (res == RES_NO_DISK) {
 		no_disk(r, ENOSPC);
-		say("the results could not be unpacked; %s/" NAME_CHANNEL
-		    " has them", dir);
+		say("the results could not be unpacked; they are in %s/" NAME_CHANNEL,
+		    dir);
 		return ST_NO_DISK;
 	}
-	/* An oops in a guest that went on to its end is a dirty log. */
+	/* An oops in a guest that reached its closing word is a dirty log. */
 	if (f->panic || (f->oops && !has_word))
 		return panicked(r, res);
 	if (r->ending == END_STALL || r->ending == END_TIMEOUT)
@@ -239,8 +238,8 @@ enum status verdict(struct run *r, const struct timespec *since,
 	if (!WIFEXITED(r->wstatus) || WEXITSTATUS(r->wstatus))
 		return died(r, res);
 	if (res == RES_TRUNCATED) {
-		say("results truncated: tar cannot read all of %s/" NAME_CHANNEL
-		    ", which is kept; run it again", dir);
+		say("results truncated: %s/" NAME_CHANNEL
+		    " cannot be unpacked to its end and is kept; run again", dir);
 		more_memory(r);
 		bad_lines(r);
 		partial(r, res);
@@ -264,12 +263,12 @@ enum status verdict(struct run *r, const struct timespec *since,
 		say("the guest's log is not clean: %lu line%s, the first in %s/%s, line %lu: %s",
 		    f->n_bad, f->n_bad == 1 ? "" : "s", dir, f->first_file,
 		    f->first_line, f->lines.v[0]);
-		say("results kept in %s; what a test asks for, permit with --allow REGEX",
+		say("results kept in %s; permit expected lines with --allow REGEX",
 		    dir);
 		return ST_DIRTY_LOG;
 	}
 	if (!logs)
-		say("note: the results hold no " NAME_DMESG
+		say("note: the results have no " NAME_DMESG
 		    ": only the console was searched for warnings");
 	printf("the guest is done after %s; results in %s\n",
 	       span(took, sizeof(took), took_ms), dir);

@@ -157,6 +157,21 @@ evil)
 	tar -C "$tmp" -cf - boot.json >> "$chan"
 	printf '\033]0;owned\007\033[31mcowlab: bad\n'
 	;;
+hostile)
+	# What could leave DIR, or replace what cowguest keeps there.
+	mkdir "$tmp/boot.json"
+	echo x > "$tmp/boot.json/below"
+	echo x > "$tmp/hard"
+	ln "$tmp/hard" "$tmp/link"
+	mkfifo "$tmp/pipe"
+	ln -s "$FAKE_LINK" "$tmp/out"
+	tar -C "$tmp" -cf - boot.json hard link pipe out >> "$chan"
+	tar -C "$tmp" --transform 's,^,/../,' -Pcf - hard >> "$chan" 2> /dev/null
+	;;
+absolute)
+	tar -C "$tmp" --transform "s,^a/,$FAKE_LINK/," -Pcf - a/result.csv >> "$chan"
+	send closing-word 'done'
+	;;
 fill)
 	# Fills the disk DIR is on, by way of the console.
 	head -c 2000000 /dev/zero | tr '\0' 'x'

@@ -194,6 +194,7 @@ static int setup(void **state)
 	snprintf(dir, sizeof(dir), "%s/run%d", base, ++run_no);
 	unsetenv("FAKE_KVM");
 	unsetenv("FAKE_ARGS");
+	unsetenv("SLOW");
 	return 0;
 }
 
@@ -410,7 +411,7 @@ static void test_stall(void **state)
 	(void)state;
 	assert_status(run_fake("silent", "--stall", "1"), 4);
 	assert_true(now_ms() - begin < 5000);
-	assert_has(err, "hung: nothing heard from it for 1 s");
+	assert_has(err, "hung: no output for 1 s");
 	assert_has(err, "last line: [    1.0] the last words");
 	assert_true(exists(in_dir("a/result.csv")));
 }
@@ -420,6 +421,25 @@ static void test_timeout(void **state)
 	(void)state;
 	assert_status(run_fake("chatty", "--timeout", "1", "--stall", "30"), 4);
 	assert_has(err, "not done after 1 s");
+}
+
+/* Both times are multiplied, by the option or else by the environment. */
+static void test_slow(void **state)
+{
+	(void)state;
+	assert_status(run_fake("silent", "--stall", "1", "--slow", "2"), 4);
+	assert_has(err, "no output for 2 s");
+	setenv("SLOW", "1.5", 1);
+	assert_status(run_fake("chatty", "--timeout", "2"), 4);
+	assert_has(err, "not done after 3 s");
+	assert_status(run_fake("silent", "--stall", "1", "--slow", "1"), 4);
+	assert_has(err, "no output for 1 s");
+	setenv("SLOW", "snail", 1);
+	assert_status(run_fake("good"), 1);
+	assert_has(err, "invalid SLOW 'snail': expected a number from 1 to 1000");
+	unsetenv("SLOW");
+	assert_status(run_fake("good", "--slow", "0"), 1);
+	assert_has(err, "invalid --slow '0'");
 }
 
 static void test_growth_is_life(void **state)
@@ -589,6 +609,27 @@ static void test_evil_guest(void **state)
 	assert_true(exists("/etc/passwd"));
 }
 
+static void test_hostile_members(void **state)
+{
+	char buf[4096];
+
+	(void)state;
+	setenv("FAKE_LINK", at("elsewhere"), 1);
+	assert_status(run_fake("hostile"), 6);
+	assert_false(exists(at("hard")));
+	assert_true(exists(in_dir("hard")));
+	assert_false(exists(in_dir("link")));
+	assert_false(exists(in_dir("pipe")));
+	assert_false(exists(in_dir("out")));
+	get(in_dir("boot.json"), buf, sizeof(buf));
+	assert_has(buf, "\"clock\"");
+	/* An absolute name is one inside DIR. */
+	assert_status(run_fake("absolute"), 0);
+	assert_false(exists(at("elsewhere")));
+	snprintf(buf, sizeof(buf), "%s%s/result.csv", dir, at("elsewhere"));
+	assert_true(exists(buf));
+}
+
 static void test_no_qemu(void **state)
 {
 	(void)state;
@@ -621,7 +662,7 @@ static void test_bad_options(void **state)
 {
 	(void)state;
 	assert_status(run_fake("good", "--clock", "moon"), 1);
-	assert_has(err, "--clock 'moon': wall or icount is needed");
+	assert_has(err, "invalid --clock 'moon': expected wall or icount");
 	assert_status(run_fake("good", "--accel", "xen"), 1);
 	assert_status(run_fake("good", "--smp", "0"), 1);
 	assert_status(run_fake("good", "--smp", "-1"), 1);
@@ -630,6 +671,9 @@ static void test_bad_options(void **state)
 	assert_status(run_fake("good", "--mem", "0G"), 1);
 	assert_status(run_fake("good", "--timeout", "1h"), 1);
 	assert_status(run_fake("good", "stray"), 1);
+	assert_status(run_fake("good", "--unknown"), 1);
+	assert_status(run_fake("good", "--version"), 0);
+	assert_has(out, "cowguest 1.0");
 	assert_false(exists(dir));
 }
 
@@ -825,7 +869,7 @@ static void test_kvm_no_flag(void **state)
 	(void)state;
 	assert_status(run_fake("good", "--accel", "auto",
 			       KVM("kvm", "cpu-plain")), 0);
-	assert_has(err, "neither svm nor vmx; using TCG (slower, fine)");
+	assert_has(err, "neither svm nor vmx; using TCG, which is slower");
 }
 
 static void test_kvm_broken(void **state)
@@ -891,6 +935,7 @@ int main(void)
 		T(test_small),
 		T(test_stall),
 		T(test_timeout),
+		T(test_slow),
 		T(test_growth_is_life),
 		T(test_truncated),
 		T(test_truncated_link),
@@ -906,6 +951,7 @@ int main(void)
 		T(test_bad_lines),
 		T(test_big_log),
 		T(test_evil_guest),
+		T(test_hostile_members),
 		T(test_no_qemu),
 		T(test_missing_files),
 		T(test_bad_options),
