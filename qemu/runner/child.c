@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Starting processes, hearing signals, and leaving nothing behind. */
+/* Starts and ends processes, and receives signals. */
 #include "cowguest.h"
 
 #include <errno.h>
@@ -13,14 +13,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The signal that asked cowguest to stop, or 0. */
+/* The first signal that asked cowguest to stop, or 0. */
 int caught_signal;
 
 static int sig_fd = -1;
 static sigset_t old_mask;
 
 /**
- * signals_setup - take signals through a file descriptor from now on
+ * signals_setup - receive signals through a file descriptor from now on
  *
  * Return: 0 or -errno.
  */
@@ -28,9 +28,9 @@ int signals_setup(void)
 {
 	sigset_t set;
 
-	/* A parent that ignores SIGCHLD would take QEMU's exit status away. */
+	/* If the parent ignored SIGCHLD, QEMU's exit status would be lost. */
 	signal(SIGCHLD, SIG_DFL);
-	/* A reader of our progress that goes away is no reason to stop. */
+	/* Go on when the reader of the progress lines exits. */
 	signal(SIGPIPE, SIG_IGN);
 
 	sigemptyset(&set);
@@ -45,7 +45,9 @@ int signals_setup(void)
 }
 
 /**
- * signals_fd - the descriptor to poll for signals
+ * signals_fd - get the descriptor to poll for signals
+ *
+ * Return: the descriptor, after signals_setup().
  */
 int signals_fd(void)
 {
@@ -53,11 +55,11 @@ int signals_fd(void)
 }
 
 /**
- * signals_read - take what signals are there
+ * signals_read - read the pending signals, without waiting
  *
- * The first that asks to stop is kept in caught_signal.
+ * Keeps the first that asks to stop in caught_signal.
  *
- * Return: how many asked to stop.
+ * Return: the number of signals that ask to stop.
  */
 int signals_read(void)
 {
@@ -87,7 +89,7 @@ static void exec_child(char *const argv[], bool tty, pid_t parent,
 {
 	int e, null;
 
-	/* Should cowguest be killed with SIGKILL, its guest goes too. */
+	/* If cowguest is killed with SIGKILL, its guest is killed too. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);
@@ -100,7 +102,7 @@ static void exec_child(char *const argv[], bool tty, pid_t parent,
 	}
 	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &old_mask, NULL);
-	/* execvp() would give what is no program of this machine to a shell. */
+	/* execvp() would run a file of an unknown format with a shell. */
 	if (strchr(argv[0], '/'))
 		execv(argv[0], argv);
 	else
@@ -116,9 +118,9 @@ fail:
  * child_start - start a process
  * @c: filled in
  * @argv: program and arguments
- * @tty: let it have cowguest's terminal instead of pipes
+ * @tty: the process gets cowguest's terminal instead of pipes
  *
- * Return: 0, or -errno where the program could not be executed.
+ * Return: 0, or -errno if the program could not be executed.
  */
 int child_start(struct child *c, char *const argv[], bool tty)
 {
@@ -131,8 +133,8 @@ int child_start(struct child *c, char *const argv[], bool tty)
 	    pipe2(err, O_CLOEXEC))
 		goto fail;
 	/*
-	 * Room for a burst: a full pipe makes the emulated UART retry, which
-	 * an icount guest would see as time.
+	 * 1 MiB for bursts: a full pipe makes the emulated UART retry, which
+	 * takes time that a guest under icount sees.
 	 */
 	fcntl(out[1], F_SETPIPE_SZ, 1 << 20);
 
@@ -171,7 +173,7 @@ fail:
 }
 
 /**
- * child_has_ended - has the process ended (it is not reaped)?
+ * child_has_ended - has the process ended? Does not reap it
  * @c: child
  */
 bool child_has_ended(const struct child *c)
@@ -184,13 +186,13 @@ bool child_has_ended(const struct child *c)
 }
 
 /**
- * child_end - kill a process with all its group, and reap it
+ * child_end - kill a process and its group, and reap it
  * @c: child
  *
- * The process is reaped last: until then its number, and so the group's,
- * cannot belong to anyone else.
+ * The process is reaped last: until then no other process can have its ID, or
+ * the group's.
  *
- * Return: the wait status; that of its own end where it had ended before.
+ * Return: the wait status; that of its own end if it had already ended.
  */
 int child_end(struct child *c)
 {
@@ -207,7 +209,7 @@ int child_end(struct child *c)
 	return status;
 }
 
-/* Keep what fits, read the rest away. Return false at the end of file. */
+/* Keep what fits and discard the rest. Return false at end of file. */
 static bool drain(int fd, char *buf, size_t size, size_t *len)
 {
 	char tmp[4096];
@@ -224,15 +226,15 @@ static bool drain(int fd, char *buf, size_t size, size_t *len)
 }
 
 /**
- * run_capture - run a program to its end and keep what it prints
+ * run_capture - run a program to its end and keep its output
  * @argv: program and arguments
  * @limit_ms: kill it after this many milliseconds
- * @buf: both its outputs, as far as they fit
+ * @buf: filled with its standard output and error, as far as they fit
  * @size: size of @buf
  * @wstatus: its wait status
  *
- * Return: 0, -ETIMEDOUT, -EINTR where the user asked to stop, or -errno where
- * it could not be started.
+ * Return: 0, -ETIMEDOUT, -EINTR if a signal asked to stop, or -errno if the
+ * program could not be started.
  */
 int run_capture(char *const argv[], int64_t limit_ms, char *buf, size_t size,
 		int *wstatus)
@@ -254,7 +256,7 @@ int run_capture(char *const argv[], int64_t limit_ms, char *buf, size_t size,
 		};
 		bool ended;
 
-		/* Asked before the last read, so that none is missed. */
+		/* Check before the last read, so that no output is missed. */
 		ended = child_has_ended(&c);
 		drain(c.out, buf, size, &len);
 		drain(c.err, buf, size, &len);
@@ -268,7 +270,7 @@ int run_capture(char *const argv[], int64_t limit_ms, char *buf, size_t size,
 			ret = -ETIMEDOUT;
 			break;
 		}
-		/* A closed pipe is always ready: do not spin on it. */
+		/* Closed pipes are always ready: do not spin on them. */
 		if (poll(p, 3, 100) > 0 && (p[0].revents | p[1].revents) ==
 		    POLLHUP)
 			poll(&p[2], 1, 20);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* QEMU's command line, and what is written down about it. */
+/* QEMU's command line, boot.json, and the joined initramfs. */
 #include "cowguest.h"
 
 #include <cjson/cJSON.h>
@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,19 +17,19 @@
 #endif
 
 /*
- * Both clocks: an oops ends the guest, a panic ends QEMU (-no-reboot), the
- * console stays quiet while something is timed, and no line of the log is lost.
+ * For both clocks: an oops panics, a panic ends QEMU (-no-reboot), the console
+ * is quiet during measurements, and the log keeps each line.
  */
 #define LINE_COMMON	"console=ttyS0 quiet panic=-1 oops=panic " \
 			"tsc=reliable printk.devkmsg=on log_buf_len=16M"
-/* Nothing random: two runs are identical. */
+/* No randomness: two runs are identical. */
 #define LINE_ICOUNT	"nokaslr norandmaps"
-/* On a busy host the timer's test may find it late, and the kernel panics. */
+/* On a busy host the kernel's timer check fails and panics. */
 #define LINE_WALL	"no_timer_check"
 
 /*
- * Without erms and fsrm: TCG runs `rep movsb` one byte at a time, and the copy
- * would hide all else.
+ * Without erms and fsrm: TCG runs `rep movsb` byte by byte, and copies would
+ * dominate all measurements. rdrand and rdseed are random.
  */
 #define CPU_WALL	"max,-erms,-fsrm"
 #define CPU_ICOUNT	"max,-erms,-fsrm,-rdrand,-rdseed"
@@ -42,10 +43,10 @@ static bool is_program(const char *path)
 }
 
 /**
- * find_qemu - look for QEMU
- * @name: a path, or a name to look for in $PATH
+ * find_qemu - find the QEMU program
+ * @name: a path, or a name to look up in $PATH
  *
- * Return: its path, to be freed, or NULL.
+ * Return: its path, or NULL; the caller frees it.
  */
 char *find_qemu(const char *name)
 {
@@ -70,7 +71,7 @@ char *find_qemu(const char *name)
  * qemu_version - ask QEMU for its version
  * @qemu: path
  *
- * Return: such as "7.2.22", or "unknown"; to be freed.
+ * Return: such as "7.2.22", or "unknown"; the caller frees it.
  */
 char *qemu_version(const char *qemu)
 {
@@ -91,10 +92,11 @@ char *qemu_version(const char *qemu)
 }
 
 #ifdef __x86_64__
+/* Enough for two measurements to agree within 0.1%, as the test demands. */
 #define TSC_TRIES 32
 #define TSC_SPAN_MS 50
 
-/* The TSC, and the time at which it was read: of some tries the quickest. */
+/* Read the TSC and the clock together: the quickest of some tries. */
 static uint64_t read_tsc(int64_t *ns)
 {
 	uint64_t tsc = 0, before, took, best = UINT64_MAX;
@@ -115,9 +117,9 @@ static uint64_t read_tsc(int64_t *ns)
 }
 
 /*
- * The frequency of the TSC, which is TCG's TSC too. A guest that measures it
- * against an emulated timer, which comes late on a busy host, is wrong: its clock
- * was seen to run 35 times too fast.
+ * The frequency of the host's TSC, which is also that of TCG's. A guest that
+ * measures it against an emulated timer, which is late on a busy host, gets it
+ * wrong: one guest's clock ran 35 times too fast.
  */
 static unsigned int tsc_khz(void)
 {
@@ -140,10 +142,10 @@ static unsigned int tsc_khz(void)
 #endif
 
 /**
- * kernel_line - the guest kernel's command line
- * @o: options
+ * kernel_line - put the guest kernel's command line together
+ * @o: options, with the accelerator settled
  *
- * Return: a string to be freed.
+ * Return: a string; the caller frees it.
  */
 char *kernel_line(const struct opts *o)
 {
@@ -160,8 +162,10 @@ char *kernel_line(const struct opts *o)
 }
 
 /**
- * cpu_model - what QEMU's -cpu is given
+ * cpu_model - choose the value of QEMU's -cpu
  * @o: options, with the accelerator settled
+ *
+ * Return: a constant string.
  */
 const char *cpu_model(const struct opts *o)
 {
@@ -170,7 +174,7 @@ const char *cpu_model(const struct opts *o)
 	return o->icount ? CPU_ICOUNT : CPU_WALL;
 }
 
-/* In QEMU's option lists a comma is written twice. */
+/* Double each comma, as QEMU's option lists require. */
 static char *commas(const char *path)
 {
 	char *s = xrealloc(NULL, 2 * strlen(path) + 1);
@@ -200,7 +204,7 @@ static void args(struct strvec *cmd, const char *list)
  * qemu_command - put QEMU's command line together
  * @o: options, with the accelerator settled
  * @qemu: path
- * @cmd: filled in
+ * @cmd: empty list; filled in
  */
 void qemu_command(const struct opts *o, const char *qemu, struct strvec *cmd)
 {
@@ -246,8 +250,8 @@ void qemu_command(const struct opts *o, const char *qemu, struct strvec *cmd)
 			  "-serial chardev:con");
 	if (o->out) {
 		/*
-		 * Without ioeventfd a write to the port is done when the
-		 * guest's next instruction runs: under icount two runs stay
+		 * Without ioeventfd a write to the port completes before the
+		 * guest's next instruction: under icount, two runs stay
 		 * identical.
 		 */
 		args(cmd, "-device virtio-serial-pci,ioeventfd=off");
@@ -266,7 +270,7 @@ void qemu_command(const struct opts *o, const char *qemu, struct strvec *cmd)
 }
 
 /**
- * print_command - print a command line that a shell would take
+ * print_command - print a command line, quoted for a shell
  * @cmd: command
  */
 void print_command(const struct strvec *cmd)
@@ -342,7 +346,6 @@ int write_boot_json(const struct opts *o, const char *qemu)
 static int append_file(int out, const char *name)
 {
 	static const char zeros[4];
-	char buf[65536];
 	off_t total = 0;
 	int in, err = 0;
 	ssize_t n;
@@ -350,16 +353,11 @@ static int append_file(int out, const char *name)
 	in = open(name, O_RDONLY | O_CLOEXEC);
 	if (in < 0)
 		return -errno;
-	while (!err && (n = read(in, buf, sizeof(buf))) != 0) {
-		if (n < 0) {
-			if (errno != EINTR)
-				err = -errno;
-			continue;
-		}
+	while ((n = sendfile(out, in, NULL, 1 << 20)) > 0)
 		total += n;
-		err = write_all(out, buf, n);
-	}
-	/* The kernel looks for the next archive at a multiple of four. */
+	if (n < 0)
+		err = -errno;
+	/* The kernel expects the next archive at a multiple of 4 bytes. */
 	if (!err && total % 4)
 		err = write_all(out, zeros, 4 - total % 4);
 	close(in);
@@ -367,7 +365,7 @@ static int append_file(int out, const char *name)
 }
 
 /**
- * join_initrds - join several initramfs files into DIR/.initrd
+ * join_initrds - concatenate the initramfs files into DIR/.initrd
  * @o: options
  *
  * Return: 0 or -errno.

@@ -375,17 +375,6 @@ static int take_dir(const char *path, long *holder)
 	return fd;
 }
 
-static enum status cannot_write(const char *dir, int err)
-{
-	char room[32];
-
-	/* If DIR does not exist, report the file system of `.`. */
-	free_space(room, sizeof(room), access(dir, F_OK) ? "." : dir);
-	say("cannot write %s: %s (%s free): free some space or choose another --out",
-	    dir, strerror(err), room);
-	return ST_NO_DISK;
-}
-
 static void remove_in(const char *dir, const char *name)
 {
 	char *path = xasprintf("%s/%s", dir, name);

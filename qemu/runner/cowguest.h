@@ -231,6 +231,7 @@ int findings_tree(struct findings *f, const char *dir,
 enum results results_unpack(const char *dir);
 
 /* verdict.c */
+enum status cannot_write(const char *dir, int err);
 enum status verdict(struct run *r, const struct timespec *since,
 		    int64_t took_ms);
 

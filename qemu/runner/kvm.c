@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Is KVM there, and does it really run a kernel? */
+/* Tests whether KVM exists and can run a kernel. */
 #include "cowguest.h"
 
 #include <errno.h>
@@ -8,9 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A generous bound for a busy host, not a measured one. */
 #define PROBE_MS 10000
 
-/* Does a "flags" line hold svm or vmx as a word of its own? */
+/* Does a "flags" line hold the word svm or vmx? */
 static bool cpu_has_virt(const char *cpuinfo)
 {
 	char *line = NULL, *word, *save;
@@ -40,11 +41,10 @@ static bool cpu_has_virt(const char *cpuinfo)
  * @o: options
  * @qemu: QEMU's path
  *
- * /dev/kvm may exist, open and yet be of no use: a kernel then hangs in it. So
- * the kernel is started for a moment without an initramfs, and must come as
- * far as its panic.
+ * /dev/kvm may open although a kernel hangs under it. Therefore the kernel is
+ * started without an initramfs, and must reach the panic that follows.
  *
- * Return: NULL where KVM works, else why not, to be freed.
+ * Return: NULL if KVM works, else the reason; the caller frees it.
  */
 char *kvm_unusable(const struct opts *o, const char *qemu)
 {
@@ -67,7 +67,7 @@ char *kvm_unusable(const struct opts *o, const char *qemu)
 		return xasprintf("%s opens, but the processor has neither svm nor vmx",
 				 o->kvm_dev);
 	err = run_capture(argv, PROBE_MS, buf, sizeof(buf), &ws);
-	/* Whatever came after it: the kernel ran as far as its panic. */
+	/* The panic decides, however QEMU ended after it. */
 	if (strstr(buf, "Kernel panic - not syncing"))
 		return NULL;
 	if (err == -EINTR)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the guest's logs give away. */
+/* Searches the guest's logs for panics, oopses and warnings. */
 #include "cowguest.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Distinct bad lines that are kept; more are counted without comparing. */
+/* Distinct bad lines kept for comparison; later ones are only counted. */
 #define MAX_KEPT 4096
 
 static const char * const panic_marks[] = {
@@ -17,9 +17,9 @@ static const char * const panic_marks[] = {
 };
 
 /*
- * The first line of an oops. Not a bare "general protection fault": a user
- * process that dies of one is logged so, too ("traps: x[1] general protection
- * fault ip:").
+ * The first line of an oops. A bare "general protection fault" is not one: the
+ * kernel logs it for a user process too ("traps: x[1] general protection fault
+ * ip:").
  */
 static const char * const oops_marks[] = {
 	"Oops: ", "BUG: unable to handle", "BUG: kernel NULL pointer",
@@ -30,7 +30,7 @@ static const char * const oops_marks[] = {
 };
 
 static const char * const bad_marks[] = {
-	/* warnings, and what says BUG: KASAN, KCSAN, KFENCE, Bad page, ... */
+	/* warnings, and reports with BUG: KASAN, KCSAN, KFENCE, Bad page, ... */
 	"WARNING:", "BUG:", "KASAN:", "KCSAN:", "KFENCE:", "UBSAN:",
 	"kernel memory overwrite attempt", "kernel memory exposure attempt",
 	"list_add corruption", "list_del corruption", "refcount_t:",
@@ -41,7 +41,7 @@ static const char * const bad_marks[] = {
 	"lock held when returning", "Invalid wait context",
 	"trying to register non-static key", "suspicious RCU usage",
 	"Nested lock was not taken",
-	/* it stands still */
+	/* stalls */
 	"self-detected stall", "detected stalls on CPUs",
 	"detected expedited stalls", "rcu_tasks detected stalls",
 	"kthread starved for", "blocked for more than", "soft lockup",
@@ -55,7 +55,7 @@ static const char * const bad_marks[] = {
 	NULL
 };
 
-/* The guest was too small to boot. */
+/* The guest had too little memory to boot. */
 static const char * const no_mem_marks[] = {
 	"System is deadlocked on memory", "Out of memory and no killable",
 	"nitramfs unpacking failed: write error",
@@ -72,11 +72,11 @@ static bool has_any(const char *line, const char * const *marks)
 }
 
 /**
- * findings_init - begin with nothing found
+ * findings_init - start with no findings
  * @f: findings
  * @allow: regular expressions of permitted lines
  *
- * Return: 0, or -EINVAL where an expression is wrong (which has been said).
+ * Return: 0, or -EINVAL if an expression is invalid, after a message.
  */
 int findings_init(struct findings *f, const struct strvec *allow)
 {
@@ -102,7 +102,7 @@ int findings_init(struct findings *f, const struct strvec *allow)
 }
 
 /**
- * findings_free - free what findings hold
+ * findings_free - free the memory of findings
  * @f: findings
  */
 void findings_free(struct findings *f)
@@ -130,7 +130,7 @@ static char *keep(const char *line)
  * @f: findings
  * @file: the log's name
  * @no: line number
- * @line: the line without its end
+ * @line: the line, without its newline
  */
 void findings_line(struct findings *f, const char *file, unsigned long no,
 		   const char *line)
@@ -152,7 +152,7 @@ void findings_line(struct findings *f, const char *file, unsigned long no,
 	if (oops && !f->oops)
 		f->oops = keep(line);
 
-	/* dmesg.log has again what the console showed. */
+	/* dmesg.log repeats lines of the console. */
 	s = keep(line);
 	for (i = 0; i < f->lines.n; i++) {
 		if (!strcmp(f->lines.v[i], s)) {
@@ -169,7 +169,7 @@ void findings_line(struct findings *f, const char *file, unsigned long no,
 	free(s);
 }
 
-/* nftw() has no argument to pass. */
+/* nftw() passes no argument to walk(). */
 static struct findings *walk_found;
 static const struct timespec *walk_since;
 static size_t walk_skip;
@@ -187,7 +187,7 @@ static int walk(const char *path, const struct stat *st, int type,
 	if (type != FTW_F || !S_ISREG(st->st_mode) ||
 	    strcmp(path + ftw->base, NAME_DMESG))
 		return 0;
-	/* An earlier run's log in the same DIR. */
+	/* A log of an earlier run in the same DIR. */
 	if (st->st_mtim.tv_sec < walk_since->tv_sec ||
 	    (st->st_mtim.tv_sec == walk_since->tv_sec &&
 	     st->st_mtim.tv_nsec < walk_since->tv_nsec))
@@ -210,9 +210,9 @@ static int walk(const char *path, const struct stat *st, int type,
  * findings_tree - judge every dmesg.log below a directory
  * @f: findings
  * @dir: directory
- * @since: leave out what is older
+ * @since: skip logs that are older
  *
- * Return: how many there were.
+ * Return: the number of logs.
  */
 int findings_tree(struct findings *f, const char *dir,
 		  const struct timespec *since)

@@ -36,17 +36,6 @@ static bool is_own(const char *name)
 	return false;
 }
 
-/* As for QEMU, a second request to stop does not wait for the end. */
-static bool asked_to_stop(bool *before)
-{
-	if (!signals_read())
-		return false;
-	if (*before)
-		return true;
-	*before = true;
-	return false;
-}
-
 static enum results failure(struct archive *to)
 {
 	int err = archive_errno(to);
@@ -61,27 +50,26 @@ static enum results failure(struct archive *to)
  */
 static enum results copy_member(struct archive *from, struct archive *to,
 				struct archive_entry *entry, const char *name,
-				bool *stop)
+				int *patience)
 {
 	enum results res = RES_GOOD;
 	const void *block;
 	size_t size;
 	la_int64_t at;
-	int ret;
+	int ret = 0;
 
 	archive_entry_copy_pathname(entry, name);
 	if (archive_write_header(to, entry) != ARCHIVE_OK)
 		return failure(to);
-	while (res == RES_GOOD) {
-		ret = archive_read_data_block(from, &block, &size, &at);
-		if (ret == ARCHIVE_EOF)
-			break;
+	while (res == RES_GOOD &&
+	       (ret = archive_read_data_block(from, &block, &size, &at)) !=
+	       ARCHIVE_EOF) {
 		if (ret < ARCHIVE_WARN)
 			res = RES_TRUNCATED;
-		/* A warning is what a write to a full disk gets. */
-		else if (archive_write_data_block(to, block, size, at) != ARCHIVE_OK)
+		/* libarchive only warns of a full disk. */
+		else if (archive_write_data_block(to, block, size, at))
 			res = failure(to);
-		else if (asked_to_stop(stop))
+		else if ((*patience -= signals_read()) <= 0)
 			res = RES_STOPPED;
 	}
 	if (archive_write_finish_entry(to) != ARCHIVE_OK && res == RES_GOOD)
@@ -94,7 +82,8 @@ static enum results copy_member(struct archive *from, struct archive *to,
 /* Unpack into the current directory until the end or the first failure. */
 static enum results unpack(struct archive *from, struct archive *to)
 {
-	bool stop = caught_signal;
+	/* The second signal does not wait for the end. */
+	int patience = caught_signal ? 1 : 2;
 	enum results res = RES_GOOD;
 	struct archive_entry *entry;
 
@@ -114,7 +103,7 @@ static enum results unpack(struct archive *from, struct archive *to)
 		     archive_entry_filetype(entry) != AE_IFDIR))
 			continue;
 		copy = xstrdup(name);
-		res = copy_member(from, to, entry, copy, &stop);
+		res = copy_member(from, to, entry, copy, &patience);
 		free(copy);
 	}
 	return res;

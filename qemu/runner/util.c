@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Small things that every part of cowguest uses. */
+/* Helpers for strings, time, and files. */
 #include "cowguest.h"
 
 #include <ctype.h>
@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 /**
- * say - print one line of cowguest's own on standard error
- * @fmt: as printf, without the newline
+ * say - print a message on standard error, with cowguest's name before it
+ * @fmt: as for printf, without the newline
  */
 void say(const char *fmt, ...)
 {
@@ -30,7 +30,7 @@ void say(const char *fmt, ...)
 }
 
 /**
- * no_memory - end the program because the host has no memory left
+ * no_memory - report that memory allocation failed, and exit
  */
 void no_memory(void)
 {
@@ -39,9 +39,11 @@ void no_memory(void)
 }
 
 /**
- * xrealloc - realloc that ends the program where there is no memory
+ * xrealloc - realloc that exits on failure
  * @p: old block or NULL
- * @size: new size
+ * @size: new size in bytes
+ *
+ * Return: the block.
  */
 void *xrealloc(void *p, size_t size)
 {
@@ -52,8 +54,10 @@ void *xrealloc(void *p, size_t size)
 }
 
 /**
- * xstrdup - strdup that ends the program where there is no memory
+ * xstrdup - strdup that exits on failure
  * @s: string
+ *
+ * Return: a copy; the caller frees it.
  */
 char *xstrdup(const char *s)
 {
@@ -74,10 +78,10 @@ static char *xvasprintf(const char *fmt, va_list ap)
 }
 
 /**
- * xasprintf - asprintf that ends the program where there is no memory
- * @fmt: as printf
+ * xasprintf - asprintf that exits on failure
+ * @fmt: as for printf
  *
- * Return: a string to be freed.
+ * Return: a string; the caller frees it.
  */
 char *xasprintf(const char *fmt, ...)
 {
@@ -91,9 +95,9 @@ char *xasprintf(const char *fmt, ...)
 }
 
 /**
- * strvec_add - put a formatted string at the end of a list
- * @s: list, zeroed at first
- * @fmt: as printf
+ * strvec_add - append a formatted string to a list
+ * @s: list; all zeros when empty
+ * @fmt: as for printf
  */
 void strvec_add(struct strvec *s, const char *fmt, ...)
 {
@@ -119,10 +123,10 @@ void strvec_free(struct strvec *s)
 }
 
 /**
- * printable - make a guest's line fit for a terminal
+ * printable - remove control characters from a string
  * @s: string, changed in place
  *
- * A guest must not be able to send escape sequences to the user's terminal.
+ * So a guest cannot send escape sequences to the user's terminal.
  */
 void printable(char *s)
 {
@@ -140,7 +144,9 @@ void printable(char *s)
 }
 
 /**
- * now_ms - the monotonic clock in milliseconds
+ * now_ms - read the monotonic clock
+ *
+ * Return: milliseconds.
  */
 int64_t now_ms(void)
 {
@@ -151,8 +157,8 @@ int64_t now_ms(void)
 }
 
 /**
- * span - write a length of time for a reader
- * @buf: where to
+ * span - format a duration, such as 4m05s
+ * @buf: buffer
  * @size: its size
  * @ms: milliseconds
  *
@@ -173,7 +179,7 @@ char *span(char *buf, size_t size, int64_t ms)
 	return buf;
 }
 
-/* What this user can still write, or -1. */
+/* The bytes that this user can still write, or -1. */
 static int64_t free_bytes(const char *dir)
 {
 	struct statvfs vfs;
@@ -185,8 +191,8 @@ static int64_t free_bytes(const char *dir)
 }
 
 /**
- * free_space - say how much room there is where a directory lives
- * @buf: where to
+ * free_space - format the free space of a directory's file system
+ * @buf: buffer
  * @size: its size
  * @dir: directory
  *
@@ -206,11 +212,11 @@ char *free_space(char *buf, size_t size, const char *dir)
 }
 
 /**
- * disk_is_full - is there no room at all left for a directory?
+ * disk_is_full - is a directory's file system full?
  * @dir: directory
  *
- * A file system keeps a reserve of its own, so its free blocks never come to
- * 0: where there are few, a write is tried.
+ * A file system keeps a reserve, so its count of free blocks never reaches 0.
+ * Below 64 MiB, try to write a page instead.
  */
 bool disk_is_full(const char *dir)
 {
@@ -230,8 +236,8 @@ bool disk_is_full(const char *dir)
 }
 
 /**
- * mkdir_p - make a directory and all above it
- * @dir: directory
+ * mkdir_p - create a directory and its parents
+ * @dir: directory; may exist
  *
  * Return: 0 or -errno.
  */
@@ -246,7 +252,7 @@ int mkdir_p(const char *dir)
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		/* What matters is only whether the last one works. */
+		/* Only the last mkdir() must succeed. */
 		mkdir(path, 0777);
 		*p = '/';
 	}
@@ -264,7 +270,7 @@ int mkdir_p(const char *dir)
  * write_all - write a whole buffer
  * @fd: file
  * @buf: bytes
- * @len: how many
+ * @len: number of bytes
  *
  * Return: 0 or -errno.
  */

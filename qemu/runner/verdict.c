@@ -89,33 +89,48 @@ static void partial(const struct run *r, enum results res)
 		    " holds all that arrived", dir, dir);
 }
 
-static enum status no_disk(const struct run *r, int err)
+/**
+ * cannot_write - report that DIR cannot be written, and how much space is free
+ * @dir: DIR; if it does not exist, its file system is taken to be that of `.`
+ * @err: the error of the write
+ *
+ * Return: ST_NO_DISK.
+ */
+enum status cannot_write(const char *dir, int err)
 {
 	char room[32];
 
-	free_space(room, sizeof(room), r->o->out);
+	free_space(room, sizeof(room), access(dir, F_OK) ? "." : dir);
 	say("cannot write %s: %s (%s free): free some space or choose another --out",
-	    r->o->out, strerror(err), room);
+	    dir, strerror(err), room);
 	return ST_NO_DISK;
 }
 
-static enum status died(struct run *r, enum results res)
+/* How QEMU itself ended; false if its exit status is 0. */
+static bool qemu_failed(const struct run *r)
 {
+	const char *last = *r->last ? r->last : "none";
 	int ws = r->wstatus;
 
 	if (WIFSIGNALED(ws))
 		say("QEMU was killed by signal %d (%s)%s; last line: %s",
 		    WTERMSIG(ws), strsignal(WTERMSIG(ws)),
 		    WTERMSIG(ws) == SIGKILL ?
-		    ": was the host out of memory? see dmesg" : "",
-		    *r->last ? r->last : "none");
+		    ": was the host out of memory? see dmesg" : "", last);
 	else if (WEXITSTATUS(ws))
 		say("QEMU ended with exit status %d; last line: %s",
-		    WEXITSTATUS(ws), *r->last ? r->last : "none");
-	else if (!*r->last)
+		    WEXITSTATUS(ws), last);
+	return ws != 0;
+}
+
+static enum status died(struct run *r, enum results res)
+{
+	bool failed = qemu_failed(r);
+
+	if (!failed && !*r->last)
 		say("the guest ended without any console output: is %s a kernel for x86-64, and is %s of memory enough? give the guest more: MEM=%luG",
 		    r->o->kernel, r->o->mem, more_gib(r->o->mem));
-	else
+	else if (!failed)
 		say("the guest powered off or reset without its closing word: look at the end of %s/"
 		    NAME_CONSOLE "; last line: %s", r->o->out, r->last);
 	qemu_words(r);
@@ -171,21 +186,14 @@ static enum status shell_verdict(struct run *r)
 	if (r->o->out) {
 		res = results_unpack(r->o->out);
 		if (res == RES_NO_DISK)
-			return no_disk(r, ENOSPC);
+			return cannot_write(r->o->out, ENOSPC);
 		if (res == RES_TRUNCATED) {
 			say("results truncated: %s/" NAME_CHANNEL " is kept",
 			    r->o->out);
 			return ST_TRUNCATED;
 		}
 	}
-	if (WIFEXITED(r->wstatus) && !WEXITSTATUS(r->wstatus))
-		return ST_DONE;
-	if (WIFSIGNALED(r->wstatus))
-		say("QEMU was killed by signal %d (%s)", WTERMSIG(r->wstatus),
-		    strsignal(WTERMSIG(r->wstatus)));
-	else
-		say("QEMU ended with exit status %d", WEXITSTATUS(r->wstatus));
-	return ST_NO_WORD;
+	return qemu_failed(r) ? ST_NO_WORD : ST_DONE;
 }
 
 /**
@@ -220,12 +228,12 @@ enum status verdict(struct run *r, const struct timespec *since,
 		return 128 + caught_signal;
 	}
 	if (r->ending == END_NO_DISK) {
-		no_disk(r, r->disk_errno);
+		cannot_write(dir, r->disk_errno);
 		partial(r, res);
 		return ST_NO_DISK;
 	}
 	if (res == RES_NO_DISK) {
-		no_disk(r, ENOSPC);
+		cannot_write(dir, ENOSPC);
 		say("the results could not be unpacked; they are in %s/" NAME_CHANNEL,
 		    dir);
 		return ST_NO_DISK;
@@ -235,7 +243,7 @@ enum status verdict(struct run *r, const struct timespec *since,
 		return panicked(r, res);
 	if (r->ending == END_STALL || r->ending == END_TIMEOUT)
 		return hung(r, res);
-	if (!WIFEXITED(r->wstatus) || WEXITSTATUS(r->wstatus))
+	if (r->wstatus)
 		return died(r, res);
 	if (res == RES_TRUNCATED) {
 		say("results truncated: %s/" NAME_CHANNEL

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Watching a guest: its console, its progress, its silence. */
+/* Watches a guest: its console, its progress, its silence. */
 #include "cowguest.h"
 
 #include <errno.h>
@@ -13,9 +13,10 @@
 #include <termios.h>
 #include <unistd.h>
 
+/* How often limits are checked while the guest is silent. */
 #define TICK_MS		250
 #define PROGRESS	"cowlab: progress "
-/* A guest that panicked ends QEMU at once; one that cannot gets this long. */
+/* A panic ends QEMU at once (panic=-1); if it does not, wait this long. */
 #define PANIC_MS	10000
 
 /**
@@ -25,19 +26,19 @@
  * @channel: channel.tar's path
  * @line: the console's line so far
  * @len: its length
- * @no: lines seen
- * @channel_size: channel.tar's size when last looked at
+ * @no: number of lines seen
+ * @channel_size: channel.tar's size at the last check
  * @start: when the guest was started
- * @heard: when it last gave a sign of life
+ * @heard: when it last produced output
  * @panicked: when it panicked, or 0
  * @first_at: when the first progress line came
  * @first: its number
  * @step_at: when the last progress line came
  * @step: the last progress line's number
- * @steps: of how many
- * @what: its text
+ * @steps: number of all steps
+ * @what: text of the last progress line
  * @tty: progress goes to a terminal
- * @drawn: when progress was drawn last
+ * @drawn: when progress was last drawn
  */
 struct watch {
 	struct run *r;
@@ -70,7 +71,7 @@ static void draw(struct watch *w)
 	w->drawn = now;
 	span(gone, sizeof(gone), now - w->start);
 	if (w->step > w->first && w->steps >= w->step) {
-		/* A line tells that its step begins. */
+		/* A progress line marks the beginning of its step. */
 		rest = (w->step_at - w->first_at) / (w->step - w->first) *
 		       (w->steps - w->step + 1) - (now - w->step_at);
 		span(left, sizeof(left), rest > 0 ? rest : 0);
@@ -173,7 +174,7 @@ static void read_console(struct watch *w, int fd)
 				end_line(w);
 				continue;
 			}
-			/* A byte of 0 would hide the rest of the line. */
+			/* A NUL would hide the rest of the line. */
 			w->line[w->len++] = buf[i] ? buf[i] : '?';
 			if (w->len == sizeof(w->line) - 1)
 				end_line(w);
@@ -181,7 +182,7 @@ static void read_console(struct watch *w, int fd)
 	}
 }
 
-/* Keep the end of what QEMU says: that is where the reason is. */
+/* Keep the end of QEMU's standard error: the reason is at the end. */
 static void read_errors(struct run *r, int fd)
 {
 	const size_t max = sizeof(r->qemu_err) - 1;
@@ -212,7 +213,7 @@ static void look_around(struct watch *w)
 		w->channel_size = st.st_size;
 		w->heard = now;
 	}
-	/* QEMU tries a write to a full disk again for ever. */
+	/* QEMU retries a write to a full disk forever. */
 	if (disk_is_full(o->out))
 		disk_error(w, ENOSPC);
 	else if (w->panicked && now - w->panicked > PANIC_MS &&
@@ -238,9 +239,9 @@ static void watch_loop(struct watch *w, struct child *c)
 
 		if (poll(p, 3, TICK_MS) > 0 &&
 		    (p[0].revents | p[1].revents | p[2].revents) == POLLHUP)
-			/* A closed pipe is always ready: do not spin on it. */
+			/* Closed pipes are always ready: do not spin on them. */
 			poll(p, 1, 50);
-		/* Asked before the reads, so that nothing is missed. */
+		/* Check before the reads, so that no output is missed. */
 		ended = child_has_ended(c);
 		read_console(w, c->out);
 		read_errors(r, c->err);
@@ -255,7 +256,7 @@ static void watch_loop(struct watch *w, struct child *c)
 	}
 }
 
-/* The guest has the terminal: nothing to watch but its end. */
+/* The guest has the terminal: only wait for its end. */
 static int watch_shell(struct run *r, const struct strvec *cmd)
 {
 	struct termios saved;
@@ -274,7 +275,7 @@ static int watch_shell(struct run *r, const struct strvec *cmd)
 		if (child_has_ended(&c))
 			break;
 		signals_read();
-		/* Before QEMU has the terminal raw, Ctrl-C reaches it, too. */
+		/* Until QEMU has set the terminal raw, Ctrl-C reaches cowguest. */
 		if (caught_signal && caught_signal != SIGINT) {
 			r->ending = END_SIGNAL;
 			break;
@@ -290,12 +291,12 @@ static int watch_shell(struct run *r, const struct strvec *cmd)
 }
 
 /**
- * watch_guest - start QEMU and watch it until it ends or has to be ended
+ * watch_guest - start QEMU and watch it until it ends or must be killed
  * @r: the run; filled in
  * @cmd: QEMU's command line
  *
- * Return: 0, or -errno where QEMU could not be executed or, with
- * @r->disk_errno set, where DIR cannot be written.
+ * Return: 0, or -errno if QEMU could not be executed or, with @r->disk_errno
+ * set, if DIR cannot be written.
  */
 int watch_guest(struct run *r, const struct strvec *cmd)
 {
@@ -322,7 +323,7 @@ int watch_guest(struct run *r, const struct strvec *cmd)
 	err = child_start(&c, cmd->v, false);
 	if (!err) {
 		watch_loop(&w, &c);
-		/* No writer is left after this, but there may be data. */
+		/* Afterwards no writer is left, but data may be. */
 		kill(-c.pid, SIGKILL);
 		read_console(&w, c.out);
 		read_errors(r, c.err);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The judge of a guest's log on bytes of any kind, under libFuzzer. Built with
- * FUZZ_REPLAY it judges the files that it is given, and speaks TAP.
+ * Feeds arbitrary bytes to the search of a guest's log, under libFuzzer. Built
+ * with FUZZ_REPLAY it takes files as arguments and prints TAP.
  */
 #include <fcntl.h>
 #include <stdio.h>
