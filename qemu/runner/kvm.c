@@ -14,23 +14,20 @@
 /* Does a "flags" line hold the word svm or vmx? */
 static bool cpu_has_virt(const char *cpuinfo)
 {
-	char *line = NULL, *word, *save;
+	FILE *f = fopen(cpuinfo, "re");
 	bool found = false;
+	char *line = NULL;
 	size_t size = 0;
-	FILE *f;
+	regex_t virt;
 
-	f = fopen(cpuinfo, "re");
 	if (!f)
 		return false;
-	while (!found && getline(&line, &size, f) > 0) {
-		if (strncmp(line, "flags", 5))
-			continue;
-		word = strtok_r(line, " \t\n", &save);
-		for (; word; word = strtok_r(NULL, " \t\n", &save)) {
-			if (!strcmp(word, "svm") || !strcmp(word, "vmx"))
-				found = true;
-		}
-	}
+	if (regcomp(&virt, "^flags.*[[:space:]](svm|vmx)[[:space:]]",
+		    REG_EXTENDED | REG_NOSUB))
+		no_memory();
+	while (!found && getline(&line, &size, f) > 0)
+		found = !regexec(&virt, line, 0, NULL, 0);
+	regfree(&virt);
 	free(line);
 	fclose(f);
 	return found;

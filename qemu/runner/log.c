@@ -3,7 +3,7 @@
 #include "cowguest.h"
 
 #include <errno.h>
-#include <ftw.h>
+#include <fts.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -169,58 +169,52 @@ void findings_line(struct findings *f, const char *file, unsigned long no,
 	free(s);
 }
 
-/* nftw() passes no argument to walk(). */
-static struct findings *walk_found;
-static const struct timespec *walk_since;
-static size_t walk_skip;
-static int walk_logs;
-
-static int walk(const char *path, const struct stat *st, int type,
-		struct FTW *ftw)
+static bool older(const struct timespec *a, const struct timespec *b)
 {
-	unsigned long no = 0;
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t n;
-	FILE *f;
-
-	if (type != FTW_F || !S_ISREG(st->st_mode) ||
-	    strcmp(path + ftw->base, NAME_DMESG))
-		return 0;
-	/* A log of an earlier run in the same DIR. */
-	if (st->st_mtim.tv_sec < walk_since->tv_sec ||
-	    (st->st_mtim.tv_sec == walk_since->tv_sec &&
-	     st->st_mtim.tv_nsec < walk_since->tv_nsec))
-		return 0;
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	walk_logs++;
-	while ((n = getline(&line, &size, f)) > 0) {
-		while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-			line[--n] = '\0';
-		findings_line(walk_found, path + walk_skip, ++no, line);
-	}
-	free(line);
-	fclose(f);
-	return 0;
+	return a->tv_sec < b->tv_sec ||
+	       (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
 }
 
 /**
  * findings_tree - judge every dmesg.log below a directory
  * @f: findings
  * @dir: directory
- * @since: skip logs that are older
+ * @since: skip logs that are older, of an earlier run in the same DIR
  *
  * Return: the number of logs.
  */
 int findings_tree(struct findings *f, const char *dir,
 		  const struct timespec *since)
 {
-	walk_found = f;
-	walk_since = since;
-	walk_skip = strlen(dir) + 1;
-	walk_logs = 0;
-	nftw(dir, walk, 16, FTW_PHYS);
-	return walk_logs;
+	char *const paths[] = { (char *)dir, NULL };
+	FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	char *line = NULL;
+	size_t size = 0;
+	int logs = 0;
+	FTSENT *e;
+	ssize_t n;
+
+	while (tree && (e = fts_read(tree))) {
+		unsigned long no = 0;
+		FILE *log;
+
+		if (e->fts_info != FTS_F || strcmp(e->fts_name, NAME_DMESG) ||
+		    older(&e->fts_statp->st_mtim, since))
+			continue;
+		log = fopen(e->fts_path, "re");
+		if (!log)
+			continue;
+		logs++;
+		while ((n = getline(&line, &size, log)) > 0) {
+			while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+				line[--n] = '\0';
+			findings_line(f, e->fts_path + strlen(dir) + 1, ++no,
+				      line);
+		}
+		fclose(log);
+	}
+	free(line);
+	if (tree)
+		fts_close(tree);
+	return logs;
 }

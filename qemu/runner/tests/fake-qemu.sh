@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# A stand-in for QEMU: $FAKE says how its "guest" behaves, and what a guest
-# would send goes into the file of the results' chardev.
+# A stand-in for QEMU. $FAKE selects how its "guest" behaves; the guest's archives
+# go to the file of the results' chardev.
 
 set -u
 if [ "${1-}" = --version ]; then
@@ -21,7 +21,7 @@ if [ -n "${FAKE_ARGS-}" ]; then
 	printf '%s\n' "$@" > "$FAKE_ARGS"
 fi
 
-# Without an initramfs it is the probe that asks whether KVM works.
+# A start without an initramfs is the probe for KVM.
 case "$accel $*" in
 kvm*-initrd*) ;;
 kvm*)
@@ -77,7 +77,7 @@ silent)
 	sleep 100
 	;;
 alone)
-	# One process that a closed pipe does not end, as QEMU is.
+	# One process that a closed pipe does not end, like QEMU.
 	exec sleep 100
 	;;
 chatty)
@@ -89,7 +89,7 @@ growing)
 	send closing-word 'done'
 	;;
 children)
-	# What comes before is sent.
+	# The archive before this line has been sent.
 	: >"$FAKE_MARK"
 	sleep 100 & sleep 100 & sleep 100
 	;;
@@ -98,7 +98,7 @@ truncated)
 	tar -C "$tmp" -cf - big | head -c 50000 >> "$chan"
 	;;
 truncated-link)
-	# Breaks off in a file of a folder that is a link out of DIR.
+	# Ends in a file of a folder that is a link out of DIR.
 	mkdir "$tmp/out"
 	head -c 100000 /dev/zero > "$tmp/out/victim"
 	tar -C "$tmp" -cf "$tmp/tar" out/victim
@@ -150,7 +150,7 @@ big-log)
 	send closing-word 'done'
 	;;
 evil)
-	# A guest that is after the host's files and terminal.
+	# A guest that attacks the host's files and terminal.
 	ln -s /etc/passwd "$tmp/closing-word"
 	tar -C "$tmp" -cf - closing-word >> "$chan"
 	echo gone > "$tmp/boot.json"
@@ -173,7 +173,7 @@ absolute)
 	send closing-word 'done'
 	;;
 fill)
-	# Fills the disk DIR is on, by way of the console.
+	# Fills the disk of DIR through the console.
 	head -c 2000000 /dev/zero | tr '\0' 'x'
 	sleep 100
 	;;
@@ -182,7 +182,7 @@ fill-channel)
 	sleep 100
 	;;
 fill-results)
-	# Results that there is room for once, but not twice.
+	# The disk has room for these results once, but not twice.
 	send closing-word 'done'
 	head -c 24000 /dev/zero > "$tmp/big"
 	tar -C "$tmp" -cf - big >> "$chan"

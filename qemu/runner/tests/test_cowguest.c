@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Each way in which a guest can end, told apart; and nothing left behind. */
+/* Each way a guest can end has its own status, and no process or file is left. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -27,7 +27,7 @@
 /* The last argument of start(). */
 #define END ((const char *)NULL)
 
-/* What a run of cowguest left. */
+/* The output of the last run of cowguest, and its folders. */
 static char out[1 << 16];
 static char err[1 << 16];
 static char base[PATH_MAX - 300];
@@ -133,9 +133,9 @@ static pid_t start(const char *arg, ...)
 }
 
 /*
- * Wait for cowguest, and see that it left no process: this one is the
- * subreaper, so all that is left is its child now. What was killed may take a
- * moment.
+ * Wait for cowguest, and check that it left no process. This process is the
+ * subreaper, so each process left over is its child now. A killed process may
+ * take a moment to end.
  */
 static int finish(pid_t pid)
 {
@@ -198,7 +198,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* A failed test may have left its tiny disk. */
+/* A failed test may have left its tiny disk mounted. */
 static int teardown(void **state)
 {
 	(void)state;
@@ -219,7 +219,7 @@ static int group_setup(void **state)
 	snprintf(base, sizeof(base), "%s/cowguest.XXXXXX", tmp ? tmp : "/tmp");
 	if (!mkdtemp(base))
 		return -1;
-	/* What a killed fake leaves goes with the rest. */
+	/* Files of a killed fake are removed with the rest. */
 	setenv("TMPDIR", base, 1);
 	put(at("bzImage"), "kernel");
 	put(at("initrd"), "12345");
@@ -330,7 +330,7 @@ static void test_initrds_joined(void **state)
 	get(at("args"), buf, sizeof(buf));
 	assert_has(buf, "/.initrd\n");
 	assert_has(buf, " no_timer_check\n");
-	/* The parts themselves are as they were. */
+	/* The parts themselves are unchanged. */
 	assert_int_equal(stat(at("initrd"), &st), 0);
 	assert_int_equal(st.st_size, 5);
 }
@@ -357,7 +357,7 @@ static unsigned long printed_khz(void)
 	return strtoul(p + strlen(name), NULL, 10);
 }
 
-/* The guest is told how fast its TSC is: measured twice, it is the same. */
+/* The guest gets the frequency of its TSC: two measurements agree. */
 static void test_tsc(void **state)
 {
 	unsigned long khz = printed_khz(), again = printed_khz();
@@ -365,7 +365,7 @@ static void test_tsc(void **state)
 	(void)state;
 	assert_in_range(khz, 100000, 100000000);
 	assert_in_range(again, khz - khz / 1000, khz + khz / 1000);
-	/* Under icount it measures what is always the same. */
+	/* Under icount the guest measures the same frequency in each run. */
 	assert_status(run_fake("good", "--print", "--clock", "icount"), 0);
 	assert_null(strstr(out, "tsc_early_khz"));
 }
@@ -445,7 +445,7 @@ static void test_slow(void **state)
 static void test_growth_is_life(void **state)
 {
 	(void)state;
-	/* Less than it takes, more than a slow host makes of a pause in it. */
+	/* Shorter than the whole, longer than one pause on a slow host. */
 	assert_status(run_fake("growing", "--stall", "3"), 0);
 	assert_true(exists(in_dir("b/9")));
 }
@@ -457,11 +457,11 @@ static void test_truncated(void **state)
 	assert_has(err, "results truncated");
 	assert_true(exists(in_dir("channel.tar")));
 	assert_true(exists(in_dir("a/result.csv")));
-	/* Half a file is no result. */
+	/* A file that is cut short is not kept. */
 	assert_false(exists(in_dir("big")));
 }
 
-/* A guest must not have a file of the host's removed. */
+/* A guest must not make cowguest remove a file of the host. */
 static void test_truncated_link(void **state)
 {
 	(void)state;
@@ -516,7 +516,7 @@ static void test_dmesg_warning(void **state)
 	(void)state;
 	assert_status(run_fake("dmesg-warning"), 7);
 	assert_has(err, "/b/dmesg.log, line 1: [    2.0] WARNING: possible circular");
-	/* The same DIR again: the old log must not count. */
+	/* A second run in the same DIR: the old log must not count. */
 	assert_status(run_fake("good"), 0);
 }
 
@@ -636,7 +636,7 @@ static void test_no_qemu(void **state)
 	assert_status(run_fake("good", "--qemu", at("nowhere")), 9);
 	assert_has(err, "apt-get install qemu-system-x86");
 	assert_status(run_fake("good", "--qemu", "no-such-qemu"), 9);
-	/* There, but not for this machine. */
+	/* It exists, but is not for this machine. */
 	put(at("noexec"), "\177ELFgarbage");
 	chmod(at("noexec"), 0755);
 	assert_status(run_fake("good", "--qemu", at("noexec")), 9);
@@ -677,7 +677,7 @@ static void test_bad_options(void **state)
 	assert_false(exists(dir));
 }
 
-/* Wait until the fake's first progress is out: QEMU runs. */
+/* Wait for the fake's first progress line: QEMU runs. */
 static void wait_started(void)
 {
 	int64_t end = now_ms() + 10000;
@@ -700,7 +700,7 @@ static void stop_with(int sig, int status)
 	put(at("out"), "");
 	pid = start(USUAL, END);
 	wait_started();
-	/* The fake sends its first archive right after. */
+	/* The fake sends its first archive right after that line. */
 	end = now_ms() + 10000;
 	while (!exists(at("mark")) && now_ms() < end)
 		pause_ms(20);
@@ -725,7 +725,7 @@ static void test_sigterm(void **state)
 	stop_with(SIGTERM, 143);
 }
 
-/* cowguest itself is killed: the guest goes with it. */
+/* If cowguest is killed, the guest is killed too. */
 static void test_sigkill(void **state)
 {
 	int64_t end;
@@ -745,7 +745,7 @@ static void test_sigkill(void **state)
 		assert_true(now_ms() < end);
 		pause_ms(10);
 	}
-	/* Its lock does not outlive it. */
+	/* The lock of a killed cowguest does not block the next one. */
 	assert_status(run_fake("good"), 0);
 }
 
@@ -769,7 +769,7 @@ static void test_second_run(void **state)
 	assert_int_equal(WEXITSTATUS(ws), 11);
 	get(at("err"), err, sizeof(err));
 	assert_has(err, want);
-	/* The first is not disturbed. */
+	/* The first run goes on. */
 	assert_true(exists(in_dir(".lock")));
 	assert_int_equal(waitpid(pid, &ws, WNOHANG), 0);
 	kill(pid, SIGTERM);
@@ -804,12 +804,12 @@ static void test_console_full(void **state)
 static void on_tiny_disk(const char *fake)
 {
 	assert_int_equal(mkdir(dir, 0755), 0);
-	/* In a mount namespace of its own, nothing stays mounted. */
+	/* In a new mount namespace, so that nothing stays mounted. */
 	if (unshare(CLONE_NEWNS) ||
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    /* Two pages more than fill-results sends, or it is full too soon. */
+	    /* Two pages more than fill-results sends, or the disk is full too soon. */
 	    mount("tmpfs", dir, "tmpfs", 0, "size=72k")) {
-		print_message("no right to mount a tiny disk\n");
+		print_message("not permitted to mount a tiny disk\n");
 		skip();
 	}
 	setenv("FAKE", fake, 1);
