@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/pagemap.h"
 #include "common/util.h"
 
 #ifndef MAP_HUGE_2MB
@@ -28,10 +29,7 @@
 
 #define HUGE_POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
-/* Documentation/admin-guide/mm/pagemap.rst */
-#define PM_PRESENT (1ULL << 63)
-#define PM_EXCLUSIVE (1ULL << 56)
-#define PM_FRAME ((1ULL << 55) - 1)
+/* Head or tail: Documentation/admin-guide/mm/pagemap.rst */
 #define KPF_COMPOUND (1ULL << 15 | 1ULL << 16)
 
 static const char *const kind_names[] = {
@@ -235,25 +233,21 @@ static bool each_entry(const struct region *region, entry_fn fn, void *arg)
 {
 	const size_t pages = region->size / PAGE_BYTES;
 	uint64_t entries[512];
-	size_t page = 0, i;
+	size_t page, want, i;
 	int fd;
 
-	fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	fd = pagemap_open();
 	if (fd < 0)
 		return false;
-	while (page < pages) {
-		size_t want = pages - page;
-		off_t at = ((uintptr_t)region->base / PAGE_BYTES + page) * 8;
-		ssize_t n;
-
+	for (page = 0; page < pages; page += want) {
+		want = pages - page;
 		if (want > ARRAY_SIZE(entries))
 			want = ARRAY_SIZE(entries);
-		n = pread(fd, entries, want * 8, at);
-		if (n < 8)
+		if (!pagemap_read(fd, region->base + page * PAGE_BYTES, entries,
+				  want))
 			break;
-		for (i = 0; i < (size_t)n / 8; i++)
+		for (i = 0; i < want; i++)
 			fn(page + i, entries[i], arg);
-		page += n / 8;
 	}
 	close(fd);
 	return page == pages;

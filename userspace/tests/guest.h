@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <cmocka.h>
 
+#include "common/pagemap.h"
 #include "common/util.h"
 
 #define COWLAB "/sys/kernel/debug/cowlab/"

@@ -21,8 +21,7 @@
 #define REGION "8M"
 #define PAGES (8UL << 20 >> 12)
 #define HUGE_PAGES (PAGES / 512)
-/* /proc/self/pagemap and /proc/kpageflags */
-#define PM_FRAME ((1ULL << 55) - 1)
+/* /proc/kpageflags */
 #define KPF_LRU (1ULL << 5)
 /* Two copies, for each of three that run at a time. */
 #define POOL (3 * 2 * HUGE_PAGES)
@@ -278,8 +277,7 @@ static size_t on_lru(const unsigned char *mem, size_t pages)
 	for (i = 0; i < pages; i++) {
 		uint64_t entry, flags;
 
-		read_entries("/proc/self/pagemap",
-			     (uintptr_t)mem / PAGE_BYTES + i, &entry, 1);
+		assert_true(pagemap_entries(mem + i * PAGE_BYTES, &entry, 1));
 		read_entries("/proc/kpageflags", entry & PM_FRAME, &flags, 1);
 		count += !!(flags & KPF_LRU);
 	}

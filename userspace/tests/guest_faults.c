@@ -388,13 +388,10 @@ static atomic_ulong victim;
 
 static uint64_t frame_of(const volatile void *addr)
 {
-	uint64_t entry = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry;
 
-	assert_int_equal(pread(fd, &entry, 8, (uintptr_t)addr / PAGE_BYTES * 8),
-			 8);
-	close(fd);
-	return entry & ((1ULL << 55) - 1);
+	assert_true(pagemap_entries((const void *)addr, &entry, 1));
+	return entry & PM_FRAME;
 }
 
 /* Who asks for it is told by a signal that cannot be blocked. */

@@ -28,10 +28,6 @@
 
 #include "common/manual_cow.h"
 
-#define PM_EXCLUSIVE (1ULL << 56)
-#define PM_FILE (1ULL << 61)
-#define PM_PRESENT (1ULL << 63)
-
 #define KERNEL_ADDRESS ((void *)0xffff888000000000UL)
 #define VSYSCALL ((void *)0xffffffffff600000UL)
 #define USER_END 0x7ffffffff000UL
@@ -48,13 +44,8 @@ static int call(const void *addr, size_t size, unsigned int flags)
 static uint64_t entry_of(const void *addr)
 {
 	uint64_t entry;
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
-	assert_true(fd >= 0);
-	assert_int_equal(pread(fd, &entry, sizeof(entry),
-			       (uintptr_t)addr / PAGE_BYTES * sizeof(entry)),
-			 sizeof(entry));
-	close(fd);
+	assert_true(pagemap_entries(addr, &entry, 1));
 	return entry;
 }
 
@@ -224,8 +215,7 @@ static void test_reuse(void **state)
 	before = entry_of(p + 5 * PAGE_BYTES);
 	assert_int_equal(call(p, bytes, 0), 0);
 	after = entry_of(p + 5 * PAGE_BYTES);
-	assert_int_equal(before & ((1ULL << 55) - 1),
-			 after & ((1ULL << 55) - 1));
+	assert_int_equal(before & PM_FRAME, after & PM_FRAME);
 	assert_int_equal(faults_of_writing(p, bytes), 0);
 	munmap(p, bytes);
 }

@@ -33,10 +33,7 @@
 #define RAMP_FAULTS 6
 #define RAMP_PAGES 32
 
-/* /proc/self/pagemap and /proc/kpageflags */
-#define PM_FRAME ((1ULL << 55) - 1)
-#define PM_SWAP (1ULL << 62)
-#define PM_PRESENT (1ULL << 63)
+/* /proc/kpageflags */
 #define KPF_COMPOUND_HEAD (1ULL << 15)
 #define KPF_COMPOUND_TAIL (1ULL << 16)
 #define KPF_ZERO_PAGE (1ULL << 24)
@@ -204,8 +201,7 @@ static uint64_t entry_of(size_t page)
 {
 	uint64_t entry;
 
-	read_entries("/proc/self/pagemap",
-		     (uintptr_t)place_of(page) / PAGE_BYTES, &entry, 1);
+	assert_true(pagemap_entries(place_of(page), &entry, 1));
 	return entry;
 }
 

@@ -38,13 +38,7 @@
 
 #define CGROUP "/sys/fs/cgroup/guest_precopy"
 
-/* /proc/PID/pagemap and /proc/kpageflags */
-#define PM_FRAME ((1ULL << 55) - 1)
-#define PM_SOFT_DIRTY (1ULL << 55)
-#define PM_UFFD_WP (1ULL << 57)
-#define PM_FILE (1ULL << 61)
-#define PM_SWAP (1ULL << 62)
-#define PM_PRESENT (1ULL << 63)
+/* /proc/kpageflags */
 #define KPF_SWAPBACKED (1ULL << 14)
 #define KPF_THP (1ULL << 22)
 #define KPF_ZERO_PAGE (1ULL << 24)
@@ -121,7 +115,7 @@ static uint64_t entry_of(const void *addr)
 {
 	uint64_t entry;
 
-	read_entries("/proc/self/pagemap", (uintptr_t)addr / PAGE, &entry, 1);
+	assert_true(pagemap_entries(addr, &entry, 1));
 	return entry;
 }
 
@@ -293,8 +287,7 @@ static bool in_window(size_t fault, size_t page)
 
 static void note_frames(void)
 {
-	read_entries("/proc/self/pagemap", (uintptr_t)region.mem / PAGE, before,
-		     region.pages);
+	assert_true(pagemap_entries(region.mem, before, region.pages));
 }
 
 /*
@@ -307,8 +300,7 @@ static void check_served(size_t fault)
 	const uint64_t frame = PM_FRAME | PM_PRESENT | PM_SWAP;
 	size_t i;
 
-	read_entries("/proc/self/pagemap", (uintptr_t)region.mem / PAGE, after,
-		     region.pages);
+	assert_true(pagemap_entries(region.mem, after, region.pages));
 	for (i = 0; i < region.pages; i++) {
 		bool may = i == fault ||
 			   (in_window(fault, i) && !region.left[i]);

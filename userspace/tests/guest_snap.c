@@ -30,10 +30,6 @@
 #define RACE_ROUNDS_MIN 8
 #define RACE_NS 15000000000ULL
 
-#define PM_FILE (1ULL << 61)
-#define PM_SWAP (1ULL << 62)
-#define PM_PRESENT (1ULL << 63)
-
 static bool race_on(unsigned int round, uint64_t start)
 {
 	return round < RACE_ROUNDS_MIN ||
@@ -74,17 +70,15 @@ static void end(struct cowsnap *cs)
 static size_t copies(const struct cowsnap *cs)
 {
 	const size_t pages = cowsnap_size(cs) / PAGE_BYTES;
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	const unsigned char *base = cowsnap_base(cs);
 	size_t page, count = 0;
 	uint64_t entry;
+	int fd = pagemap_open();
 
 	assert_true(fd >= 0);
 	for (page = 0; page < pages; page++) {
-		assert_int_equal(
-			pread(fd, &entry, 8,
-			      ((uintptr_t)cowsnap_base(cs) / PAGE_BYTES +
-			       page) * 8),
-			8);
+		assert_true(pagemap_read(fd, base + page * PAGE_BYTES, &entry,
+					 1));
 		count += entry & (PM_PRESENT | PM_SWAP) && !(entry & PM_FILE);
 	}
 	close(fd);

@@ -25,9 +25,6 @@
 #define BYTES (64 * MIB)
 #define PAGES (BYTES / PAGE_BYTES)
 
-#define PM_EXCLUSIVE (1ULL << 56)
-#define PM_PRESENT (1ULL << 63)
-
 static unsigned char *mem;
 
 static void give_up(const char *what)
@@ -54,13 +51,9 @@ static size_t own_pages(size_t first, size_t nr)
 {
 	static uint64_t entries[PAGES];
 	size_t i, own = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0 || pread(fd, entries, nr * 8,
-			    ((uintptr_t)mem / PAGE_BYTES + first) * 8) !=
-			      (ssize_t)(nr * 8))
+	if (!pagemap_entries(mem + first * PAGE_BYTES, entries, nr))
 		give_up("pagemap");
-	close(fd);
 	for (i = 0; i < nr; i++)
 		own += entries[i] & PM_PRESENT && entries[i] & PM_EXCLUSIVE;
 	return own;
