@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "bench/listen.h"
-#include "bench/options.h"
+#include "bench/env.h"
 #include "common/region.h"
 
 enum side {

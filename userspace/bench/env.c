@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The command line of cowbench. */
-#include "bench/options.h"
+#include "bench/env.h"
 
 #include <argp.h>
 #include <inttypes.h>

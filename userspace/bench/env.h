@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-#ifndef COWLAB_OPTIONS_H
-#define COWLAB_OPTIONS_H
+#ifndef COWLAB_ENV_H
+#define COWLAB_ENV_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -74,4 +74,4 @@ struct env {
 
 void options_parse(int argc, char **argv, struct env *env);
 
-#endif /* COWLAB_OPTIONS_H */
+#endif /* COWLAB_ENV_H */
