@@ -17,10 +17,13 @@
 #include <unistd.h>
 
 #include "bench/bench.h"
-#include "common/manual_cow.h"
 #include "bench/report.h"
 #include "bench/team.h"
+#include "common/manual_cow.h"
+#include "common/process.h"
+#include "common/samples.h"
 #include "common/util.h"
+#include "common/work.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -110,18 +113,6 @@ static void run_side(const struct bench *bench, const struct region *region,
 		team_finish(team);
 }
 
-static void require_right(const struct bench *bench, enum side side)
-{
-	const struct verdict *v = &bench->results[side]->verdict;
-
-	if (v->wrong)
-		die("wrong byte in the %s's view at offset 0x%" PRIx64
-		    ": expected 0x%02x, found 0x%02x (%" PRIu64
-		    " wrong in all)",
-		    side == SIDE_CHILD ? "child" : "parent", v->offset,
-		    v->expected, v->found, v->wrong);
-}
-
 static void init_barrier(pthread_barrier_t *barrier, unsigned int count)
 {
 	pthread_barrierattr_t attr;
@@ -137,26 +128,13 @@ static size_t result_size(const struct env *env)
 	return sizeof(struct side_result) + env->threads * sizeof(struct lap);
 }
 
-static void reap(pid_t child)
-{
-	int status;
-
-	while (waitpid(child, &status, 0) < 0) {
-		if (errno != EINTR)
-			die("cannot wait for the child: %s", strerror(errno));
-	}
-	/* Any other end has been told by on_child(). */
-	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		_exit(1);
-}
-
 static void run_round(struct bench *bench, uint64_t round)
 {
 	const struct env *env = &bench->env;
 	const bool reuse = env->pattern.kind == PATTERN_REUSE;
 	const uint64_t seed = mix64(env->seed) + round;
-	const pid_t self = getpid();
 	struct growth growth = { 0 };
+	bool first = round == 1;
 	struct region region;
 	pid_t child;
 	int side;
@@ -167,38 +145,31 @@ static void run_round(struct bench *bench, uint64_t round)
 	init_barrier(&bench->shared->gate,
 		     env->threads * (env->writer == WRITER_BOTH ? 2 : 1));
 	region_require(env->kind, env->size, reuse ? 1 : 2);
-	region_map(&region, env->kind, env->size);
-	region_fill(&region, seed);
+	region_make(&region, env->kind, env->size, seed, env->large_copies);
 	region_settle(&bench->cpus);
-	region_check_kind(&region);
-	if (env->large_copies)
-		region_allow_large(&region);
 	/* The last round pinned the parent; a child is not to inherit that. */
 	sched_setaffinity(0, sizeof(bench->cpus), &bench->cpus);
 
-	child = fork();
-	if (child < 0)
-		die("cannot fork: %s", strerror(errno));
+	child = fork_tied();
 	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != self)
-			_exit(1);
 		if (!reuse)
 			run_side(bench, &region, SIDE_CHILD, seed, 0, NULL);
 		_exit(0);
 	}
 	if (reuse)
-		reap(child);
+		wait_child(child);
 	run_side(bench, &region, SIDE_PARENT, seed, reuse ? 0 : child, &growth);
 	if (!reuse)
-		reap(child);
+		wait_child(child);
 	for (side = 0; side < SIDE_COUNT; side++)
-		require_right(bench, side);
-	if (round == 1)
-		report_header(env);
+		verdict_require(&bench->results[side]->verdict,
+				side == SIDE_CHILD ? "the child's view" :
+						     "the parent's view");
 	for (side = 0; side < SIDE_COUNT; side++) {
-		if (side_writes(env, side))
-			report_row(bench, side, round, &growth);
+		if (side_writes(env, side)) {
+			report_row(bench, side, round, &growth, first);
+			first = false;
+		}
 	}
 	region_unmap(&region);
 }
@@ -245,10 +216,10 @@ static void require_prepare(const struct env *env)
 {
 	void *page;
 
-	if ((env->prepare == PREPARE_MANUAL_COW || env->helper_batch) &&
+	if ((env->prepare == PREPARE_MANUAL_COW || env->ahead_batch) &&
 	    manual_cow(NULL, 0, 0))
 		die("%s: this kernel has no manual_cow system call (%d): %s",
-		    env->helper_batch ? "--helper" : "--prepare manual_cow",
+		    env->ahead_batch ? "--helper" : "--prepare manual_cow",
 		    NR_MANUAL_COW, strerror(errno));
 	if (env->prepare != PREPARE_POPULATE_WRITE)
 		return;
@@ -257,18 +228,6 @@ static void require_prepare(const struct env *env)
 		die("--prepare populate_write: this kernel has no MADV_POPULATE_WRITE: %s",
 		    strerror(errno));
 	munmap(page, PAGE_BYTES);
-}
-
-static FILE *open_output(const char *option, const char *path)
-{
-	FILE *f;
-
-	if (!path)
-		return NULL;
-	f = fopen(path, "ae");
-	if (!f)
-		die("%s: cannot open %s: %s", option, path, strerror(errno));
-	return f;
 }
 
 static void set_up(struct bench *bench)
@@ -282,9 +241,9 @@ static void set_up(struct bench *bench)
 	require_prepare(env);
 	listen_open(&bench->listen, env->debugfs, env->listen);
 	listen_rehearsal(&bench->null, &bench->listen);
-	bench->hist = open_output("--hist", env->hist);
-	bench->raw = open_output("--samples", env->samples);
-	bench->mapper = open_output("--mapper", env->mapper);
+	bench->hist = append_open("--hist", env->hist);
+	bench->raw = append_open("--samples", env->samples);
+	bench->mapper = append_open("--mapper", env->mapper);
 	CPU_ZERO(&bench->cpus);
 	sched_getaffinity(0, sizeof(bench->cpus), &bench->cpus);
 
@@ -322,7 +281,7 @@ int main(int argc, char **argv)
 	static struct bench bench;
 	uint64_t round;
 
-	options_parse(argc, argv, &bench.env);
+	env_parse(argc, argv, &bench.env);
 	set_up(&bench);
 	catch_signals(&bench);
 	for (round = 1; round <= bench.env.rounds; round++)

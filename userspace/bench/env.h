@@ -34,8 +34,8 @@ enum prepare {
  * @rounds: how often
  * @seed: decides everything random
  * @prepare: what is done to the region before it is written
- * @helper_batch: pages a call of the helper thread, 0: none
- * @helper_distance: pages it may be ahead of the writer
+ * @ahead_batch: pages per call of the runner-ahead, 0: there is none
+ * @ahead_distance: pages that it may be ahead of the writer
  * @csv: comma-separated rows
  * @csv_header: and their header
  * @hist: file for histograms, or NULL
@@ -59,8 +59,8 @@ struct env {
 	uint64_t rounds;
 	uint64_t seed;
 	enum prepare prepare;
-	size_t helper_batch;
-	size_t helper_distance;
+	size_t ahead_batch;
+	size_t ahead_distance;
 	bool csv;
 	bool csv_header;
 	const char *hist;
@@ -72,6 +72,6 @@ struct env {
 	bool corrupt;
 };
 
-void options_parse(int argc, char **argv, struct env *env);
+void env_parse(int argc, char **argv, struct env *result);
 
 #endif /* COWLAB_ENV_H */

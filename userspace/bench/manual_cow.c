@@ -6,107 +6,69 @@
  */
 #include "common/manual_cow.h"
 
-#include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include "common/options.h"
+#include "common/process.h"
 #include "common/region.h"
+#include "common/samples.h"
 #include "common/util.h"
 
 #define MAX_ROUNDS 1000
 #define FORKS_WITHOUT 10
 
-const char *argp_program_version = "manual_cow 1.0";
-
 static const char doc[] =
 	"Break copy-on-write over a range with one system call.\n"
 	"\n"
-	"Maps and fills a private region, forks a child that holds it, calls manual_cow(2) on it, writes every page, and says what the kernel told of it before and after.\n"
+	"Maps and fills a private region, forks a child that holds it, calls manual_cow(2) on the region, writes every page, and prints what the kernel tells about the pages before and after.\n"
 	"\v"
 	"EXAMPLES:\n"
 	"    manual_cow                 # 1 MiB\n"
-	"    manual_cow -s 256M         # as much as a server's heap\n"
+	"    manual_cow -s 256M         # the size of a server's heap\n"
 	"    manual_cow -k thp -s 4M    # the region is huge pages\n"
-	"    manual_cow -n              # without the call: a fault a page\n"
+	"    manual_cow -n              # without the call: one fault per page\n"
 	"    manual_cow -f 1            # a flag: EINVAL\n"
-	"    manual_cow -s 1G -F 9      # does the call keep other threads' forks waiting?\n"
+	"    manual_cow -s 1G -F 9      # does the call delay other threads' forks?\n"
 	"\n"
 	"LINES:\n"
-	"    own (pagemap)    pages mapped by this process alone\n"
-	"    shared, private  of the region, as smaps has them\n"
-	"    faults (getrusage)  page faults of the line's write to every page\n"
+	"    own (pagemap)    pages that only this process maps\n"
+	"    shared, private  kB of the region, from smaps\n"
+	"    faults (getrusage)  page faults of writing every page\n"
 	"\n"
-	"Exit status: 0 if the call returned 0, all pages are this process's own and writing them took no fault, or without the call; 1 otherwise.\n";
+	"Exit status: 0 if the call returned 0, only this process maps the pages and writing them took no fault, or without the call; 1 otherwise.\n";
 
-static const struct argp_option options[] = {
-	{ "size", 's', "SIZE", 0, "Size of the region, with K, M or G (1M)",
-	  0 },
-	{ "kind", 'k', "KIND", 0, "Pages: 4k thp mthp hugetlb (4k)", 0 },
-	{ "flags", 'f', "N", 0, "The call's flags (0, the only right value)",
-	  0 },
-	{ "no-call", 'n', NULL, 0, "Do all but the call, to compare", 0 },
-	{ "forks", 'F', "N", 0,
-	  "Instead: N times, time the forks of another thread, without the call and during it",
-	  0 },
-	{ 0 },
-};
-
-struct args {
+static struct {
 	uint64_t size;
 	uint64_t flags;
 	enum kind kind;
 	bool no_call;
 	uint64_t forks;
+} args = { .size = 1UL << 20 };
+
+static const struct opt opts[] = {
+	{ "size", 's', "SIZE", "Size of the region, with K, M or G (1M)",
+	  OPT_SIZE(args.size, 1, UINT64_MAX, 1) },
+	{ OPT_COMMON_KIND(args.kind) },
+	{ "flags", 'f', "N", "The call's flags; only 0 is valid (0)",
+	  OPT_NUMBER(args.flags, 0, UINT32_MAX) },
+	{ "no-call", 'n', NULL, "Do everything but the call, to compare",
+	  OPT_FLAG(args.no_call) },
+	{ "forks", 'F', "N",
+	  "Instead: N times, time the forks of another thread, without the call and during it",
+	  OPT_NUMBER(args.forks, 1, MAX_ROUNDS) },
+	{ 0 },
 };
 
-static error_t parse_option(int key, char *arg, struct argp_state *state)
-{
-	struct args *args = state->input;
-
-	switch (key) {
-	case 's':
-		if (!parse_size(arg, &args->size) || !args->size)
-			die("--size: '%s' is not accepted, a number of bytes above 0 is, with K, M or G",
-			    arg);
-		break;
-	case 'k':
-		if (!kind_parse(arg, &args->kind))
-			die("--kind: '%s' is not accepted, one of these is: %s",
-			    arg, KIND_NAMES);
-		break;
-	case 'f':
-		if (!parse_u64(arg, &args->flags) || args->flags > UINT32_MAX)
-			die("--flags: '%s' is not accepted, a number from 0 to %u is",
-			    arg, UINT32_MAX);
-		break;
-	case 'n':
-		args->no_call = true;
-		break;
-	case 'F':
-		if (!parse_u64(arg, &args->forks) || !args->forks ||
-		    args->forks > MAX_ROUNDS)
-			die("--forks: '%s' is not accepted, a number from 1 to %d is",
-			    arg, MAX_ROUNDS);
-		break;
-	case ARGP_KEY_ARG:
-		argp_usage(state);
-		break;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-	return 0;
-}
-
-/* What the kernel says of the region. Return: pages of our own, -1: unknown. */
+/* Print what the kernel tells. Return: pages that only we map, -1: unknown. */
 static long show(const char *when, const struct region *region)
 {
 	uint64_t kb[4] = { 0 };
@@ -148,31 +110,13 @@ static long write_pages(const struct region *region)
 	       before.ru_majflt;
 }
 
-/* A child that holds every page of the region until it is killed. */
-static pid_t fork_holder(void)
-{
-	const pid_t self = getpid();
-	pid_t child;
-
-	child = fork();
-	if (child < 0)
-		die("cannot fork: %s", strerror(errno));
-	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		while (getppid() == self)
-			pause();
-		_exit(0);
-	}
-	return child;
-}
-
 enum phase {
 	WITHOUT,
 	DURING,
 	OVER,
 };
 
-/* A thread that forks all the time, and what its forks took in each phase. */
+/* A thread that forks all the time, and its longest fork in each phase. */
 static struct {
 	_Atomic(enum phase) phase;
 	_Atomic unsigned int count[OVER];
@@ -192,7 +136,7 @@ static void *fork_on(void *unused)
 		if (!child)
 			_exit(0);
 		took = now_ns() - start;
-		/* One that began before the call and ended in it tells nothing. */
+		/* Count no fork that began before the call and ended in it. */
 		if (phase == forker.phase && phase != OVER) {
 			if (took > forker.longest[phase])
 				forker.longest[phase] = took;
@@ -203,28 +147,22 @@ static void *fork_on(void *unused)
 	return NULL;
 }
 
-static int compare(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 /* The median over rounds of the longest fork, without the call and during it. */
-static void time_forks(const struct args *args, const struct region *region)
+static void time_forks(const struct region *region)
 {
 	uint64_t *longest[OVER];
 	unsigned int forks[OVER] = { 0 };
 	pthread_t thread;
+	struct holder holder;
+	struct stats ignored;
 	uint64_t i;
 	int phase, error;
 
 	for (phase = WITHOUT; phase < OVER; phase++)
 		longest[phase] =
-			shared_alloc(args->forks * sizeof(uint64_t), "--forks");
-	for (i = 0; i < args->forks; i++) {
-		pid_t holder = fork_holder();
-
+			shared_alloc(args.forks * sizeof(uint64_t), "--forks");
+	for (i = 0; i < args.forks; i++) {
+		holder_start(&holder);
 		memset(&forker, 0, sizeof(forker));
 		error = pthread_create(&thread, NULL, fork_on, NULL);
 		if (error)
@@ -233,7 +171,7 @@ static void time_forks(const struct args *args, const struct region *region)
 		while (forker.count[WITHOUT] < FORKS_WITHOUT)
 			usleep(1000);
 		forker.phase = DURING;
-		if (manual_cow(region->base, region->size, args->flags))
+		if (manual_cow(region->base, region->size, args.flags))
 			die("--forks: manual_cow: %s", strerror(errno));
 		forker.phase = OVER;
 		pthread_join(thread, NULL);
@@ -241,54 +179,45 @@ static void time_forks(const struct args *args, const struct region *region)
 			longest[phase][i] = forker.longest[phase];
 			forks[phase] += forker.count[phase];
 		}
-		kill(holder, SIGKILL);
-		waitpid(holder, NULL, 0);
+		holder_end(&holder);
 	}
 	for (phase = WITHOUT; phase < OVER; phase++)
-		qsort(longest[phase], args->forks, sizeof(uint64_t), compare);
-	i = args->forks / 2;
+		stats_compute(longest[phase], args.forks, &ignored);
+	i = args.forks / 2;
 	printf("longest fork, median of %" PRIu64
 	       " rounds: without the call %" PRIu64
 	       " ns (%u forks), during it %" PRIu64
 	       " ns (%u forks), ratio %.3f\n",
-	       args->forks, longest[WITHOUT][i], forks[WITHOUT],
+	       args.forks, longest[WITHOUT][i], forks[WITHOUT],
 	       longest[DURING][i], forks[DURING],
 	       (double)longest[DURING][i] / longest[WITHOUT][i]);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct argp argp = {
-		.options = options,
-		.parser = parse_option,
+	static const struct program program = {
+		.name = "manual_cow",
 		.doc = doc,
+		.opts = opts,
 	};
-	struct args args = { .size = 1UL << 20 };
 	struct region region;
-	uint64_t unit, start, took;
+	struct holder holder;
+	uint64_t start, took;
 	struct rusage usage;
 	long faults, own;
-	pid_t child;
 	int ret = 0, error;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &args);
-	unit = args.kind == KIND_4K ? PAGE_BYTES : HUGE_BYTES;
-	if (args.size % unit)
-		die("--size: %" PRIu64
-		    " is not accepted, a multiple of %" PRIu64
-		    " is (--kind %s)",
-		    args.size, unit, kind_name(args.kind));
+	options_parse(argc, argv, &program);
+	region_check_size(args.kind, args.size);
 	region_require(args.kind, args.size, 2);
-	region_map(&region, args.kind, args.size);
-	region_fill(&region, 1);
-	region_check_kind(&region);
+	region_make(&region, args.kind, args.size, 1, false);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (args.forks) {
-		time_forks(&args, &region);
+		time_forks(&region);
 		return 0;
 	}
-	child = fork_holder();
-	/* What write_pages() will run is to be met before it counts faults. */
+	holder_start(&holder);
+	/* Take the faults of getrusage() itself before write_pages() counts. */
 	getrusage(RUSAGE_SELF, &usage);
 	show("after fork", &region);
 	warm_process(&region);
@@ -304,7 +233,7 @@ int main(int argc, char **argv)
 			printf(" %s (%s)\n", strerrorname_np(error),
 			       strerror(error));
 		else
-			printf(", %" PRIu64 " ns a page\n",
+			printf(", %" PRIu64 " ns per page\n",
 			       took / (region.size / PAGE_BYTES));
 	}
 	own = show("after call", &region);
@@ -312,8 +241,7 @@ int main(int argc, char **argv)
 	printf("%-12s faults (getrusage) %ld\n", "write all", faults);
 	show("after write", &region);
 	fflush(stdout);
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
+	holder_end(&holder);
 	if (args.no_call)
 		return 0;
 	if (ret || faults)

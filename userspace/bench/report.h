@@ -4,8 +4,7 @@
 
 #include "bench/bench.h"
 
-void report_header(const struct env *env);
 void report_row(const struct bench *bench, enum side side, uint64_t round,
-		const struct growth *growth);
+		const struct growth *growth, bool first);
 
 #endif /* COWLAB_REPORT_H */

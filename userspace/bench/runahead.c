@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Two threads beside the writer. The helper runs manual_cow ahead of it, in
- * small batches. The mapper maps and unmaps memory of its own and times that:
- * it needs the mmap lock, so it notices a helper that holds it for long.
+ * Two threads beside the writer. The runner-ahead (--helper) calls manual_cow
+ * ahead of the writer, in small batches. The mapper maps and unmaps memory of
+ * its own and times that: it needs the mmap lock, so its latencies show whether
+ * the runner-ahead holds the lock for long.
  *
- * How far ahead: the helper goes through the region upward and keeps at most
- * --helper's distance of pages broken that the writer, by the number of its
- * writes, has not come to. So its waste is bounded whatever the pattern, and
- * it sleeps where it has nothing to do. Where the writer has caught up, it
- * leaves the writer a batch and goes on behind that: two at the same page
- * table lock help nobody.
+ * How far ahead: the runner-ahead proceeds in ascending order and keeps at most
+ * its distance of pages broken that the writer, by the number of its writes, has
+ * not reached. This bounds the waste for any pattern. It sleeps while it has
+ * nothing to do. When the writer has caught up, it leaves one batch to the
+ * writer and continues behind that: two threads at one page table lock gain
+ * nothing.
  *
- * With one CPU there is no helper: it would take the time from the writer.
+ * With one CPU there is no runner-ahead: it would take the writer's time.
  */
 #include "bench/runahead.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +26,7 @@
 #include <time.h>
 
 #include "common/manual_cow.h"
+#include "common/row.h"
 #include "common/samples.h"
 #include "common/util.h"
 
@@ -33,7 +34,7 @@
 #define MAPPER_SAMPLES (1UL << 20)
 #define MAPPER_BYTES (64UL << 10)
 #define MAPPER_PAUSE_NS 100000
-/* The helper's sleep while it does not know the writer's pace, and at most. */
+/* The runner-ahead's sleep until it knows the writer's pace, and at most. */
 #define FIRST_SLEEP_NS 20000
 #define LONGEST_SLEEP_NS 2000000
 
@@ -53,7 +54,7 @@ struct beside {
 	bool pinned;
 };
 
-/* Where the helper is in the share of one writing thread. */
+/* Where the runner-ahead is in the share of one writing thread. */
 struct cursor {
 	const struct lap *lap;
 	size_t first;
@@ -62,16 +63,16 @@ struct cursor {
 };
 
 /**
- * struct helper - the thread that breaks COW ahead
+ * struct runner - the runner-ahead
  * @beside: the thread
  * @base: the region
- * @batch: pages a call
+ * @batch: pages per call
  * @distance: pages it may be ahead
  * @faults: minor faults it took
  * @threads: number of cursors
- * @cursors: one a writing thread
+ * @cursors: one per writing thread
  */
-struct helper {
+struct runner {
 	struct beside beside;
 	unsigned char *base;
 	size_t batch;
@@ -169,10 +170,10 @@ static void sleep_ns(uint64_t ns)
 }
 
 /* One batch ahead of one writing thread. Return: false if it is far enough. */
-static bool step(const struct helper *helper, struct cursor *cursor,
+static bool step(const struct runner *runner, struct cursor *cursor,
 		 size_t done)
 {
-	size_t nr = helper->batch;
+	size_t nr = runner->batch;
 	size_t limit = cursor->pages;
 
 	/* Whole, aligned batches: they may become large folios. */
@@ -180,14 +181,14 @@ static bool step(const struct helper *helper, struct cursor *cursor,
 		cursor->next = (done / nr + 2) * nr;
 	if (cursor->next >= cursor->pages)
 		return false;
-	if (helper->distance < limit - (done < limit ? done : limit))
-		limit = done + helper->distance;
+	if (runner->distance < limit - (done < limit ? done : limit))
+		limit = done + runner->distance;
 	/* A part of a batch only at the end. */
 	if (nr > cursor->pages - cursor->next)
 		nr = cursor->pages - cursor->next;
 	if (cursor->next + nr > limit)
 		return false;
-	if (manual_cow(helper->base +
+	if (manual_cow(runner->base +
 			       (cursor->first + cursor->next) * PAGE_BYTES,
 		       nr * PAGE_BYTES, 0))
 		die("--helper: manual_cow: %s", strerror(errno));
@@ -196,108 +197,108 @@ static bool step(const struct helper *helper, struct cursor *cursor,
 }
 
 /* Until the writers will have written half of what is ahead of them. */
-static void rest(const struct helper *helper, uint64_t began, size_t done)
+static void rest(const struct runner *runner, uint64_t began, size_t done)
 {
 	uint64_t ns = FIRST_SLEEP_NS;
 
 	if (done)
-		ns = (now_ns() - began) / done * helper->distance / 2;
+		ns = (now_ns() - began) / done * runner->distance / 2;
 	sleep_ns(ns < LONGEST_SLEEP_NS ? ns : LONGEST_SLEEP_NS);
 }
 
-static void *helper_main(void *arg)
+static void *runner_main(void *arg)
 {
-	struct helper *helper = arg;
+	struct runner *runner = arg;
 	struct rusage usage;
 	uint64_t began;
 
-	begin(&helper->beside);
+	begin(&runner->beside);
 	began = now_ns();
-	while (running(&helper->beside)) {
+	while (running(&runner->beside)) {
 		bool any = false;
 		size_t sum = 0;
 		unsigned int i;
 
-		for (i = 0; i < helper->threads; i++) {
-			struct cursor *cursor = &helper->cursors[i];
+		for (i = 0; i < runner->threads; i++) {
+			struct cursor *cursor = &runner->cursors[i];
 			size_t done = __atomic_load_n(&cursor->lap->done,
 						      __ATOMIC_RELAXED);
 
-			any |= step(helper, cursor, done);
+			any |= step(runner, cursor, done);
 			sum += done;
 		}
 		if (!any)
-			rest(helper, began, sum / helper->threads);
+			rest(runner, began, sum / runner->threads);
 	}
 	getrusage(RUSAGE_THREAD, &usage);
-	helper->faults = usage.ru_minflt;
+	runner->faults = usage.ru_minflt;
 	return NULL;
 }
 
 /**
- * helper_start - get the helper ready
+ * runner_start - get the runner-ahead ready
  * @bench: the bench
  * @region: what is to be written
  * @result: the laps of the threads that will write it
  *
- * Return: the helper, or NULL where none is wanted or none can help.
+ * Return: the runner-ahead, or NULL if there is none.
  */
-struct helper *helper_start(const struct bench *bench,
+struct runner *runner_start(const struct bench *bench,
 			    const struct region *region,
 			    const struct side_result *result)
 {
 	const struct env *env = &bench->env;
-	struct helper *helper;
+	struct runner *runner;
 	unsigned int i;
 
-	if (!env->helper_batch || CPU_COUNT(&bench->cpus) < 2)
+	if (!env->ahead_batch || CPU_COUNT(&bench->cpus) < 2)
 		return NULL;
-	helper = calloc(1,
-			sizeof(*helper) + env->threads * sizeof(struct cursor));
-	if (!helper)
+	runner = calloc(1,
+			sizeof(*runner) + env->threads * sizeof(struct cursor));
+	if (!runner)
 		die("--helper: no memory");
-	helper->base = region->base;
-	helper->batch = env->helper_batch;
-	helper->distance = env->helper_distance;
-	helper->threads = env->threads;
+	runner->base = region->base;
+	runner->batch = env->ahead_batch;
+	runner->distance = env->ahead_distance;
+	runner->threads = env->threads;
 	for (i = 0; i < env->threads; i++) {
-		struct cursor *cursor = &helper->cursors[i];
+		struct cursor *cursor = &runner->cursors[i];
 
 		cursor->lap = &result->laps[i];
 		cursor->first = bench->pages * i / env->threads;
 		cursor->pages =
 			bench->pages * (i + 1) / env->threads - cursor->first;
 	}
-	choose_cpus(&helper->beside, bench);
-	start(&helper->beside, helper_main, helper, "--helper");
-	return helper;
+	choose_cpus(&runner->beside, bench);
+	start(&runner->beside, runner_main, runner, "--helper");
+	return runner;
 }
 
 /**
- * helper_go - let the helper begin
- * @helper: the helper; NULL does nothing
+ * runner_go - let the runner-ahead begin
+ * @runner: the runner-ahead; NULL does nothing
  */
-void helper_go(struct helper *helper)
+void runner_go(struct runner *runner)
 {
-	if (helper)
-		set_state(&helper->beside, RUNNING);
+	if (runner)
+		set_state(&runner->beside, RUNNING);
 }
 
 /**
- * helper_stop - end the helper
- * @helper: the helper; it is freed; NULL does nothing
+ * runner_stop - end the runner-ahead
+ * @runner: the runner-ahead; it is freed; NULL does nothing
  *
- * Return: how many page faults it took, which are not the writers'.
+ * Return: its page faults, which are not the writers'.
  */
-long helper_stop(struct helper *helper)
+long runner_stop(struct runner *runner)
 {
 	long faults;
 
-	if (!helper)
+	if (!runner)
 		return 0;
-	stop(&helper->beside);
-	faults = helper->faults;
-	free(helper);
+	stop(&runner->beside);
+	faults = runner->faults;
+	free(runner);
 	return faults;
 }
 
@@ -323,7 +324,7 @@ static void *mapper_main(void *arg)
  * mapper_start - get the mapper ready
  * @bench: the bench
  *
- * Return: the mapper, or NULL where none is wanted.
+ * Return: the mapper, or NULL if there is none.
  */
 struct mapper *mapper_start(const struct bench *bench)
 {
@@ -359,17 +360,16 @@ void mapper_go(struct mapper *mapper)
 void mapper_stop(struct mapper *mapper)
 {
 	struct stats s;
+	struct row row;
 
 	if (!mapper)
 		return;
 	stop(&mapper->beside);
 	stats_compute(mapper->samples, mapper->count, &s);
-	fprintf(mapper->out,
-		"%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
-		",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
-		s.count, s.avg, s.min, s.p50, s.p90, s.p99, s.p999, s.max);
-	if (fflush(mapper->out))
-		die("--mapper: cannot write: %s", strerror(errno));
+	row_begin(&row, mapper->out, true);
+	row_number(&row, "count", CSV_ONLY, s.count);
+	row_stats(&row, &s);
+	row_end(&row, false);
 	munmap(mapper->samples, MAPPER_SAMPLES * sizeof(uint64_t));
 	free(mapper);
 }

@@ -13,6 +13,7 @@
 #include "common/manual_cow.h"
 #include "common/samples.h"
 #include "common/util.h"
+#include "common/work.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -33,8 +34,8 @@
  * @pace_iters: work between writes
  * @prepare: what is done before
  * @listen: what is switched on meanwhile
- * @helper: who breaks COW meanwhile, or NULL
- * @mapper: who maps memory meanwhile, or NULL
+ * @runner: thread that breaks COW during the writes, or NULL
+ * @mapper: thread that maps memory during the writes, or NULL
  */
 struct job {
 	unsigned char *base;
@@ -47,7 +48,7 @@ struct job {
 	uint64_t pace_iters;
 	enum prepare prepare;
 	const struct listen *listen;
-	struct helper *helper;
+	struct runner *runner;
 	struct mapper *mapper;
 };
 
@@ -78,41 +79,6 @@ struct team {
 	struct member members[];
 };
 
-/* A computation of which no compiler can spare anything. */
-static void work(uint64_t iters)
-{
-	uint64_t x = iters;
-
-	while (iters--) {
-		x = mix64(x);
-		__asm__ volatile("" : "+r"(x));
-	}
-}
-
-/**
- * work_calibrate - turn time into work
- * @ns: the time
- *
- * Return: how many iterations of work take that long, at least 1.
- */
-uint64_t work_calibrate(uint64_t ns)
-{
-	const uint64_t iters = 1 << 18;
-	uint64_t best = UINT64_MAX;
-	unsigned int i;
-
-	for (i = 0; i < 5; i++) {
-		uint64_t start = now_ns();
-		uint64_t took;
-
-		work(iters);
-		took = now_ns() - start;
-		if (took < best)
-			best = took;
-	}
-	return iters * ns / (best ? best : 1) + 1;
-}
-
 static void prepare(const struct job *job)
 {
 	const char *call = "populate_write";
@@ -139,7 +105,7 @@ static void prepare(const struct job *job)
 
 /*
  * The timed writes number @first to @last - 1 of a job. Twice in the code: only
- * where a helper looks at it is the way counted, for it costs each write.
+ * for a runner-ahead is the progress stored, because that costs each write.
  */
 static inline __attribute__((always_inline)) void
 write_pages(const struct job *job, size_t first, size_t last, struct lap *lap,
@@ -172,7 +138,7 @@ write_pages(const struct job *job, size_t first, size_t last, struct lap *lap,
 static void write_share(const struct job *job, size_t first, size_t last,
 			struct lap *lap)
 {
-	if (job->helper)
+	if (job->runner)
 		write_pages(job, first, last, lap, true);
 	else
 		write_pages(job, first, last, lap, false);
@@ -191,7 +157,7 @@ static void section(const struct team *team, unsigned int index,
 	pthread_barrier_t *gate = &bench->shared->gate;
 	const size_t threads = bench->env.threads;
 	struct rusage before = { 0 }, after;
-	long helpers;
+	long ahead;
 
 	pthread_barrier_wait(gate);
 	if (!index && team->leader && !listen_set(job->listen, true)) {
@@ -210,7 +176,7 @@ static void section(const struct team *team, unsigned int index,
 	}
 	pthread_barrier_wait(gate);
 	if (!index) {
-		helper_go(job->helper);
+		runner_go(job->runner);
 		mapper_go(job->mapper);
 	}
 	write_share(job, job->count * index / threads,
@@ -218,11 +184,11 @@ static void section(const struct team *team, unsigned int index,
 	pthread_barrier_wait(gate);
 	if (!index) {
 		mapper_stop(job->mapper);
-		helpers = helper_stop(job->helper);
+		ahead = runner_stop(job->runner);
 		getrusage(RUSAGE_SELF, &after);
 		if (team->leader)
 			listen_set(job->listen, false);
-		result->faults = after.ru_minflt - before.ru_minflt - helpers;
+		result->faults = after.ru_minflt - before.ru_minflt - ahead;
 		result->majflt = after.ru_majflt - before.ru_majflt;
 	}
 }
@@ -349,7 +315,7 @@ struct team *team_start(const struct bench *bench, const struct region *region,
 	if (env->pattern.kind == PATTERN_PACED)
 		team->real.pace_iters = env->pace_iters;
 	make_rehearsal(team);
-	team->real.helper = helper_start(bench, region, bench->results[side]);
+	team->real.runner = runner_start(bench, region, bench->results[side]);
 	if (team->leader)
 		team->real.mapper = mapper_start(bench);
 	start_threads(team);

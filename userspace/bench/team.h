@@ -12,6 +12,4 @@ void team_rehearse(const struct team *team);
 void team_write(const struct team *team);
 void team_finish(struct team *team);
 
-uint64_t work_calibrate(uint64_t ns);
-
 #endif /* COWLAB_TEAM_H */

@@ -80,6 +80,18 @@ static inline unsigned int word_slot(uint64_t seed, uint64_t page)
 }
 
 /**
+ * word_index - index of the word that a timed write goes to
+ * @seed: the round's seed
+ * @page: the page's index in the region
+ *
+ * Return: the word's index in the region.
+ */
+static inline uint64_t word_index(uint64_t seed, uint64_t page)
+{
+	return page * 512 + word_slot(seed, page);
+}
+
+/**
  * rng_next - the next number of splitmix64
  * @state: any seed to begin with
  *

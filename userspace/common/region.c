@@ -32,42 +32,21 @@
 /* Head or tail: Documentation/admin-guide/mm/pagemap.rst */
 #define KPF_COMPOUND (1ULL << 15 | 1ULL << 16)
 
-static const char *const kind_names[] = {
-	[KIND_4K] = "4k",
-	[KIND_THP] = "thp",
-	[KIND_MTHP] = "mthp",
-	[KIND_HUGETLB] = "hugetlb",
-};
+const char *const kind_names[] = { "4k", "thp", "mthp", "hugetlb", NULL };
 
 /**
- * kind_parse - the kind of that name
- * @name: as in KIND_NAMES
- * @kind: where to put it
- *
- * Return: false if there is none.
+ * region_check_size - exit if a region cannot have that size
+ * @kind: kind of its pages
+ * @size: bytes
  */
-bool kind_parse(const char *name, enum kind *kind)
+void region_check_size(enum kind kind, uint64_t size)
 {
-	size_t i;
+	uint64_t unit = kind == KIND_4K ? PAGE_BYTES : HUGE_BYTES;
 
-	for (i = 0; i < ARRAY_SIZE(kind_names); i++) {
-		if (!strcmp(name, kind_names[i])) {
-			*kind = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-/**
- * kind_name - the name of a kind
- * @kind: the kind
- *
- * Return: the name.
- */
-const char *kind_name(enum kind kind)
-{
-	return kind_names[kind];
+	if (size % unit)
+		die("invalid --size '%" PRIu64
+		    "': expected a multiple of %" PRIu64 " with --kind %s",
+		    size, unit, kind_names[kind]);
 }
 
 static bool read_number(const char *path, uint64_t *value)
@@ -147,7 +126,7 @@ void region_map(struct region *region, enum kind kind, size_t size)
 		    kind == KIND_4K ? MADV_NOHUGEPAGE : MADV_HUGEPAGE) &&
 	    kind != KIND_4K)
 		die("--kind %s: this kernel has no transparent huge pages",
-		    kind_name(kind));
+		    kind_names[kind]);
 }
 
 /**
@@ -226,107 +205,146 @@ void region_check(const struct region *region, uint64_t seed, enum who who,
 	}
 }
 
-typedef void (*entry_fn)(size_t page, uint64_t entry, void *arg);
+/**
+ * verdict_require - exit if a byte was wrong
+ * @verdict: the result of region_check()
+ * @where: what was checked
+ */
+void verdict_require(const struct verdict *verdict, const char *where)
+{
+	if (verdict->wrong)
+		die("wrong byte in %s at offset 0x%" PRIx64
+		    ": expected 0x%02x, found 0x%02x (%" PRIu64
+		    " wrong in all)",
+		    where, verdict->offset, verdict->expected, verdict->found,
+		    verdict->wrong);
+}
 
-/* Call @fn with each page's pagemap entry. False if there is no pagemap. */
-static bool each_entry(const struct region *region, entry_fn fn, void *arg)
+/**
+ * region_verify - exit if a byte is not what this process should see
+ * @region: the region
+ * @seed: the round's seed
+ * @who: the writer whose values this process should see
+ * @first: the first page that @who wrote a word to
+ * @pages: number of pages that @who wrote
+ * @where: name of the region, for the error
+ */
+void region_verify(const struct region *region, uint64_t seed, enum who who,
+		   size_t first, size_t pages, const char *where)
+{
+	unsigned char *touched = calloc(region->size / PAGE_BYTES, 1);
+	struct verdict verdict;
+
+	if (!touched)
+		die("no memory for the check");
+	memset(touched + first, 1, pages);
+	region_check(region, seed, who, touched, &verdict);
+	verdict_require(&verdict, where);
+	free(touched);
+}
+
+/**
+ * region_write - write one word to each page of a range
+ * @region: the region
+ * @seed: the round's seed
+ * @who: the writer
+ * @first: the first page
+ * @last: the page behind the last
+ */
+void region_write(const struct region *region, uint64_t seed, enum who who,
+		  size_t first, size_t last)
+{
+	volatile uint64_t *words = (uint64_t *)region->base;
+	size_t page;
+
+	for (page = first; page < last; page++) {
+		uint64_t index = word_index(seed, page);
+
+		words[index] = word_value(seed, index, who);
+	}
+}
+
+/*
+ * Number of pages whose frame differs from @before, or, without @before, of
+ * those that this process alone maps. -1 if the kernel does not tell.
+ */
+static long count_pages(const struct region *region, const uint64_t *before)
 {
 	const size_t pages = region->size / PAGE_BYTES;
+	const uint64_t own = PM_PRESENT | PM_EXCLUSIVE;
 	uint64_t entries[512];
-	size_t page, want, i;
+	size_t page, nr, i;
+	long count = 0;
 	int fd;
 
 	fd = pagemap_open();
 	if (fd < 0)
-		return false;
-	for (page = 0; page < pages; page += want) {
-		want = pages - page;
-		if (want > ARRAY_SIZE(entries))
-			want = ARRAY_SIZE(entries);
+		return -1;
+	for (page = 0; page < pages; page += nr) {
+		nr = pages - page;
+		if (nr > ARRAY_SIZE(entries))
+			nr = ARRAY_SIZE(entries);
 		if (!pagemap_read(fd, region->base + page * PAGE_BYTES, entries,
-				  want))
+				  nr)) {
+			count = -1;
 			break;
-		for (i = 0; i < want; i++)
-			fn(page + i, entries[i], arg);
+		}
+		for (i = 0; i < nr; i++) {
+			if (before)
+				count += (entries[i] & PM_FRAME) !=
+					 before[page + i];
+			else
+				count += (entries[i] & own) == own;
+		}
 	}
 	close(fd);
-	return page == pages;
-}
-
-static void count_exclusive(size_t page, uint64_t entry, void *arg)
-{
-	long *count = arg;
-
-	(void)page;
-	if (entry & PM_PRESENT && entry & PM_EXCLUSIVE)
-		++*count;
+	return count;
 }
 
 /**
- * region_exclusive - how many pages are mapped by this process alone
+ * region_exclusive - count the pages that this process alone maps
  * @region: the region
  *
  * Return: the number of 4 KiB pages, -1 if the kernel does not tell.
  */
 long region_exclusive(const struct region *region)
 {
-	long count = 0;
-
-	return each_entry(region, count_exclusive, &count) ? count : -1;
-}
-
-static void store_frame(size_t page, uint64_t entry, void *arg)
-{
-	uint64_t *frames = arg;
-
-	frames[page] = entry & PM_PRESENT ? entry & PM_FRAME : 0;
+	return count_pages(region, NULL);
 }
 
 /**
- * region_frames - the page frame behind each page
+ * region_moved - count the pages that have another frame than before
  * @region: the region
- * @frames: room for one number a page
- *
- * Return: false if the kernel does not tell: it takes CAP_SYS_ADMIN.
- */
-bool region_frames(const struct region *region, uint64_t *frames)
-{
-	size_t page;
-
-	if (!each_entry(region, store_frame, frames))
-		return false;
-	for (page = 0; page < region->size / PAGE_BYTES; page++) {
-		if (!frames[page])
-			return false;
-	}
-	return true;
-}
-
-struct moved {
-	const uint64_t *before;
-	long count;
-};
-
-static void count_moved(size_t page, uint64_t entry, void *arg)
-{
-	struct moved *moved = arg;
-
-	if ((entry & PM_FRAME) != moved->before[page])
-		moved->count++;
-}
-
-/**
- * region_moved - how many pages have another frame than before
- * @region: the region
- * @before: what region_frames() said
+ * @before: what region_frames() stored
  *
  * Return: the number of 4 KiB pages, -1 if the kernel does not tell.
  */
 long region_moved(const struct region *region, const uint64_t *before)
 {
-	struct moved moved = { .before = before };
+	return count_pages(region, before);
+}
 
-	return each_entry(region, count_moved, &moved) ? moved.count : -1;
+/**
+ * region_frames - store each page's frame
+ * @region: the region
+ * @frames: room for one number per page
+ *
+ * Return: false if a page has none or the kernel does not tell: reading frames
+ * takes CAP_SYS_ADMIN.
+ */
+bool region_frames(const struct region *region, uint64_t *frames)
+{
+	const size_t pages = region->size / PAGE_BYTES;
+	size_t page;
+
+	if (!pagemap_entries(region->base, frames, pages))
+		return false;
+	for (page = 0; page < pages; page++) {
+		if (!(frames[page] & PM_PRESENT) || !(frames[page] & PM_FRAME))
+			return false;
+		frames[page] &= PM_FRAME;
+	}
+	return true;
 }
 
 /**
@@ -416,11 +434,8 @@ void region_settle(const cpu_set_t *cpus)
 	munmap(untouched, PAGE_BYTES);
 }
 
-/**
- * region_check_kind - leave with an error if the pages are not of the kind
- * @region: the region, filled, not yet forked
- */
-void region_check_kind(const struct region *region)
+/* Exit if the pages of a region, filled and not yet forked, are not of the kind. */
+static void check_kind(const struct region *region)
 {
 	uint64_t kb;
 
@@ -434,18 +449,26 @@ void region_check_kind(const struct region *region)
 	if (region->kind != KIND_THP && kb)
 		die("--kind %s: %" PRIu64
 		    " KiB are huge pages of 2 MiB: see /sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled",
-		    kind_name(region->kind), kb);
+		    kind_names[region->kind], kb);
 	if (region->kind == KIND_MTHP)
 		check_large_folios(region);
 }
 
 /**
- * region_allow_large - let what is allocated from now on be large folios
- * @region: the region, filled
+ * region_make - map and fill a region, exit if it cannot be as wanted
+ * @region: the result
+ * @kind: kind of its pages
+ * @size: bytes
+ * @seed: the round's seed
+ * @large_copies: allow large folios for what is allocated afterwards
  */
-void region_allow_large(const struct region *region)
+void region_make(struct region *region, enum kind kind, size_t size,
+		 uint64_t seed, bool large_copies)
 {
-	if (madvise(region->base, region->size, MADV_HUGEPAGE))
+	region_map(region, kind, size);
+	region_fill(region, seed);
+	check_kind(region);
+	if (large_copies && madvise(region->base, size, MADV_HUGEPAGE))
 		die("--large-copies: this kernel has no transparent huge pages");
 }
 

@@ -10,14 +10,15 @@
 
 #include "common/pattern.h"
 
-#define KIND_NAMES "4k thp mthp hugetlb"
-
 enum kind {
 	KIND_4K,
 	KIND_THP,
 	KIND_MTHP,
 	KIND_HUGETLB,
 };
+
+/* In the order of enum kind, with NULL at the end. */
+extern const char *const kind_names[];
 
 /**
  * struct region - the memory that is written after the fork
@@ -49,17 +50,21 @@ struct verdict {
 	unsigned char found;
 };
 
-bool kind_parse(const char *name, enum kind *kind);
-const char *kind_name(enum kind kind);
+void region_check_size(enum kind kind, uint64_t size);
 void region_require(enum kind kind, size_t size, unsigned int copies);
 void region_map(struct region *region, enum kind kind, size_t size);
 void region_unmap(struct region *region);
 void region_fill(const struct region *region, uint64_t seed);
 void region_settle(const cpu_set_t *cpus);
-void region_check_kind(const struct region *region);
-void region_allow_large(const struct region *region);
+void region_make(struct region *region, enum kind kind, size_t size,
+		 uint64_t seed, bool large_copies);
+void region_write(const struct region *region, uint64_t seed, enum who who,
+		  size_t first, size_t last);
 void region_check(const struct region *region, uint64_t seed, enum who who,
 		  const unsigned char *touched, struct verdict *verdict);
+void region_verify(const struct region *region, uint64_t seed, enum who who,
+		   size_t first, size_t pages, const char *where);
+void verdict_require(const struct verdict *verdict, const char *where);
 
 bool region_frames(const struct region *region, uint64_t *frames);
 bool region_smaps(const struct region *region, const char *key, uint64_t *kb);

@@ -2,9 +2,12 @@
 /* Statistics and histogram of latencies. */
 #include "common/samples.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/util.h"
 
 /**
  * nearest_rank - a percentile that is one of the samples
@@ -61,7 +64,7 @@ void stats_compute(uint64_t *samples, size_t count, struct stats *stats)
  * hist_bucket - where a value is counted
  * @value: any value
  *
- * Values below 64 have a bucket each, from there on each octave has 32.
+ * Each value below 64 has its own bucket; each octave above has 32.
  *
  * Return: the bucket, below HIST_BUCKETS.
  */
@@ -92,7 +95,26 @@ uint64_t hist_lower(unsigned int bucket)
 }
 
 /**
- * hist_write - write the histogram of samples, a line a filled bucket
+ * hist_print - write a histogram, one line per filled bucket
+ * @out: where to
+ * @buckets: HIST_BUCKETS counts
+ *
+ * Return: 0, or -1 if writing failed.
+ */
+int hist_print(FILE *out, const uint64_t *buckets)
+{
+	unsigned int b;
+
+	for (b = 0; b < HIST_BUCKETS; b++) {
+		if (buckets[b])
+			fprintf(out, "%" PRIu64 " %" PRIu64 "\n", hist_lower(b),
+				buckets[b]);
+	}
+	return fflush(out) || ferror(out) ? -1 : 0;
+}
+
+/**
+ * hist_write - write the histogram of samples
  * @out: where to
  * @samples: the samples, in any order
  * @count: how many
@@ -101,22 +123,103 @@ uint64_t hist_lower(unsigned int bucket)
  */
 int hist_write(FILE *out, const uint64_t *samples, size_t count)
 {
-	uint64_t counts[HIST_BUCKETS] = { 0 };
-	unsigned int b;
+	uint64_t buckets[HIST_BUCKETS] = { 0 };
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		counts[hist_bucket(samples[i])]++;
-	for (b = 0; b < HIST_BUCKETS; b++) {
-		if (counts[b])
-			fprintf(out, "%" PRIu64 " %" PRIu64 "\n", hist_lower(b),
-				counts[b]);
-	}
-	return fflush(out) || ferror(out) ? -1 : 0;
+		buckets[hist_bucket(samples[i])]++;
+	return hist_print(out, buckets);
 }
 
 /**
- * samples_write - write samples, a line each
+ * latencies_add - add a latency
+ * @latencies: the others
+ * @ns: the latency
+ */
+void latencies_add(struct latencies *latencies, uint64_t ns)
+{
+	if (!latencies->count || ns < latencies->min)
+		latencies->min = ns;
+	if (ns > latencies->max)
+		latencies->max = ns;
+	latencies->count++;
+	latencies->sum += ns;
+	latencies->buckets[hist_bucket(ns)]++;
+}
+
+static uint64_t percentile(const struct latencies *latencies,
+			   unsigned int permille)
+{
+	uint64_t rank = (latencies->count * permille + 999) / 1000;
+	uint64_t seen = 0, lower;
+	unsigned int i;
+
+	for (i = 0; i < HIST_BUCKETS; i++) {
+		seen += latencies->buckets[i];
+		if (seen >= rank && seen)
+			break;
+	}
+	/* A bucket's lower bound may lie below all its values. */
+	lower = hist_lower(i);
+	return lower > latencies->min ? lower : latencies->min;
+}
+
+/**
+ * latencies_stats - statistics of latencies; percentiles are exact to 3%
+ * @latencies: the latencies, at least one
+ * @stats: the result
+ */
+void latencies_stats(const struct latencies *latencies, struct stats *stats)
+{
+	stats->count = latencies->count;
+	stats->avg = latencies->sum / latencies->count;
+	stats->min = latencies->min;
+	stats->p50 = percentile(latencies, 500);
+	stats->p90 = percentile(latencies, 900);
+	stats->p99 = percentile(latencies, 990);
+	stats->p999 = percentile(latencies, 999);
+	stats->max = latencies->max;
+}
+
+/**
+ * stats_print - print requests and their latencies in one line
+ * @what: name of the requests
+ * @stats: their latencies
+ * @elapsed: ns for all of them
+ * @faults: page faults of the server
+ */
+void stats_print(const char *what, const struct stats *stats, uint64_t elapsed,
+		 uint64_t faults)
+{
+	printf("%8" PRIu64
+	       " %s, %8.1f/s, p50 %7.1f us, p99 %8.1f us, p99.9 %8.1f us, max %8.1f us, %" PRIu64
+	       " faults\n",
+	       stats->count, what, stats->count * 1e9 / elapsed,
+	       stats->p50 / 1e3, stats->p99 / 1e3, stats->p999 / 1e3,
+	       stats->max / 1e3, faults);
+}
+
+/**
+ * append_open - open a file to append to, or exit
+ * @option: the option that names it, with its dashes, for the error
+ * @path: the file; NULL: none
+ *
+ * Return: the file, or NULL for none.
+ */
+FILE *append_open(const char *option, const char *path)
+{
+	FILE *f;
+
+	if (!path)
+		return NULL;
+	f = fopen(path, "ae");
+	if (!f)
+		die("%s: cannot open %s: %s", option, path, strerror(errno));
+	return f;
+}
+
+/**
+ * samples_write - write samples, one line per sample
  * @out: where to
  * @samples: the samples, in the order of writing
  * @count: how many

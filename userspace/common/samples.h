@@ -37,9 +37,32 @@ uint64_t nearest_rank(const uint64_t *sorted, size_t count,
 		      unsigned int permille);
 void stats_compute(uint64_t *samples, size_t count, struct stats *stats);
 
+/**
+ * struct latencies - latencies as they come
+ * @count: how many
+ * @sum: their sum
+ * @min: the least
+ * @max: the greatest
+ * @buckets: their histogram
+ */
+struct latencies {
+	uint64_t count;
+	uint64_t sum;
+	uint64_t min;
+	uint64_t max;
+	uint64_t buckets[HIST_BUCKETS];
+};
+
+void latencies_add(struct latencies *latencies, uint64_t ns);
+void latencies_stats(const struct latencies *latencies, struct stats *stats);
+void stats_print(const char *what, const struct stats *stats, uint64_t elapsed,
+		 uint64_t faults);
+
 unsigned int hist_bucket(uint64_t value);
 uint64_t hist_lower(unsigned int bucket);
 int hist_write(FILE *out, const uint64_t *samples, size_t count);
+int hist_print(FILE *out, const uint64_t *buckets);
+FILE *append_open(const char *option, const char *path);
 int samples_write(FILE *out, const uint64_t *samples, size_t count);
 
 #endif /* COWLAB_SAMPLES_H */

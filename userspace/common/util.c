@@ -63,27 +63,6 @@ bool parse_u64(const char *text, uint64_t *value)
 }
 
 /**
- * number_arg - an option's value, or the end
- * @option: its name, for the error
- * @arg: the value as given
- * @min: the least that is accepted
- * @max: the most
- *
- * Return: the number.
- */
-uint64_t number_arg(const char *option, const char *arg, uint64_t min,
-		    uint64_t max)
-{
-	uint64_t value;
-
-	if (!parse_u64(arg, &value) || value < min || value > max)
-		die("%s: '%s' is not accepted, a number from %" PRIu64
-		    " to %" PRIu64 " is",
-		    option, arg, min, max);
-	return value;
-}
-
-/**
  * parse_size - a number of bytes with an optional suffix K, M or G
  * @text: the option's value
  * @bytes: the size

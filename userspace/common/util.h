@@ -14,8 +14,6 @@
 __attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt, ...);
 
 bool parse_u64(const char *text, uint64_t *value);
-uint64_t number_arg(const char *option, const char *arg, uint64_t min,
-		    uint64_t max);
 bool parse_size(const char *text, uint64_t *bytes);
 
 bool read_text(const char *path, char *buf, size_t len);

@@ -2,43 +2,43 @@
 /*
  * memlimit - the least memory in which a command still passes
  *
- * Runs the command in a memory cgroup, first without a limit, then with ever
- * closer ones, and tells where it begins to fail: where the OOM killer comes.
+ * Runs the command in a memory cgroup, first without a limit, then with limits
+ * by bisection, to find where it begins to fail: where the OOM killer comes.
  *
  * With --csv it prints one row:
  *
- *	peak_kb		what it took without a limit
- *	pass_kb		the smallest limit that it passed
- *	fail_kb		the largest that it failed, within --step of the other
- *	kills		how often the OOM killer came while that was found
- *	trials		how often the command was run
+ *	peak_kb		what the command took without a limit
+ *	pass_kb		the smallest limit at which it passed
+ *	fail_kb		the largest at which it failed, within --step of pass_kb
+ *	kills		OOM kills in all trials
+ *	trials		number of trials
  */
-#include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/options.h"
+#include "common/process.h"
+#include "common/row.h"
 #include "common/util.h"
 
 #define GROUP "memlimit"
 /*
- * The command goes by this name, so that the log's lines about its end can be
- * told from those about any other process.
+ * The command runs under this name, so that the kernel log's lines about its
+ * end differ from those about any other process.
  */
 #define TRIAL "memlimit-trial"
 
-const char *argp_program_version = "memlimit 1.0";
-
 static const char doc[] =
-	"Find the least memory in which COMMAND still passes."
+	"Find the least memory in which COMMAND still passes.\n"
+	"\n"
+	"Runs COMMAND in a memory cgroup, first without a limit, then with limits by bisection.\n"
 	"\v"
 	"EXAMPLES:\n"
 	"    memlimit -- cowbench --size 32M --pattern sparse8\n"
@@ -47,28 +47,29 @@ static const char doc[] =
 	"The kernel's lines about a process that was killed name it " TRIAL
 	".\n"
 	"\n"
-	"Exit status: 0, or 1 if the command fails without a limit too, there is no memory cgroup, or a value was not accepted.\n";
+	"Exit status: 0; 1 if COMMAND fails without a limit too, there is no memory cgroup, or an option was invalid.\n";
 
-static const struct argp_option options[] = {
-	{ "step", 's', "SIZE", 0, "How close to look, with K or M (256K)", 0 },
-	{ "cgroup", 'g', "DIR", 0, "Where to make a group (/sys/fs/cgroup)",
-	  0 },
-	{ "csv", 'c', NULL, 0, "Print comma-separated values", 0 },
-	{ 0 },
-};
-
-struct env {
+static struct {
 	uint64_t step;
 	const char *root;
 	bool csv;
 	char **command;
+} env = { .step = 256 << 10, .root = "/sys/fs/cgroup" };
+
+static const struct opt opts[] = {
+	{ "step", 's', "SIZE", "Precision of the result, with K or M (256K)",
+	  OPT_SIZE(env.step, PAGE_BYTES, UINT64_MAX, 1) },
+	{ "cgroup", 'g', "DIR", "Where to make a cgroup (/sys/fs/cgroup)",
+	  OPT_TEXT(env.root) },
+	{ OPT_COMMON_CSV(env.csv) },
+	{ 0 },
 };
 
 /**
- * struct trial - how a run of the command went
- * @passed: whether it ended well
+ * struct trial - the result of one run of the command
+ * @passed: the command succeeded
  * @peak: bytes that it took
- * @kills: of the OOM killer
+ * @kills: OOM kills
  */
 struct trial {
 	bool passed;
@@ -76,65 +77,38 @@ struct trial {
 	uint64_t kills;
 };
 
-static error_t parse_option(int key, char *arg, struct argp_state *state)
-{
-	struct env *env = state->input;
-
-	switch (key) {
-	case 's':
-		if (!parse_size(arg, &env->step) || env->step < PAGE_BYTES)
-			die("--step: '%s' is not accepted, 4K and more is",
-			    arg);
-		break;
-	case 'g':
-		env->root = arg;
-		break;
-	case 'c':
-		env->csv = true;
-		break;
-	case ARGP_KEY_ARGS:
-		env->command = state->argv + state->next;
-		break;
-	case ARGP_KEY_NO_ARGS:
-		die("which command? (memlimit -- cowbench --size 32M)");
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-	return 0;
-}
-
-static const char *file(const struct env *env, const char *name)
+static const char *file(const char *name)
 {
 	static char path[512];
 
-	snprintf(path, sizeof(path), "%s/" GROUP "%s%s", env->root,
+	snprintf(path, sizeof(path), "%s/" GROUP "%s%s", env.root,
 		 *name ? "/" : "", name);
 	return path;
 }
 
-static void set(const struct env *env, const char *name, const char *text)
+static void set(const char *name, const char *text)
 {
-	int fd = open(file(env, name), O_WRONLY | O_CLOEXEC);
+	int fd = open(file(name), O_WRONLY | O_CLOEXEC);
 
 	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		die("cannot write '%s' to %s: %s", text, file(env, name),
+		die("cannot write '%s' to %s: %s", text, file(name),
 		    strerror(errno));
 	close(fd);
 }
 
-static uint64_t get(const struct env *env, const char *name, const char *key)
+static uint64_t get(const char *name, const char *key)
 {
 	char text[4096];
 	uint64_t value = 0;
 
-	if (!read_text(file(env, name), text, sizeof(text)) ||
+	if (!read_text(file(name), text, sizeof(text)) ||
 	    !text_field(text, key, &value))
 		die("cannot read %s of %s: %s", *key ? key : "a number",
-		    file(env, name), strerror(errno));
+		    file(name), strerror(errno));
 	return value;
 }
 
-/* The program of the command, as the shell would find it, by our own name. */
+/* Link the command's program, as the shell would find it, under our own name. */
 static void link_program(const char *program, const char *name)
 {
 	const char *path = getenv("PATH");
@@ -162,74 +136,71 @@ static void link_program(const char *program, const char *name)
 }
 
 /* Run the command once; @limit in bytes, 0 for none. */
-static void try(const struct env *env, const char *program, uint64_t limit,
-		struct trial *trial)
+static void try(const char *program, uint64_t limit, struct trial *trial)
 {
 	char text[32] = "max";
 	int status, null;
 	pid_t pid;
 
-	if (mkdir(file(env, ""), 0755) && errno != EEXIST)
-		die("cannot make %s: %s", file(env, ""), strerror(errno));
+	if (mkdir(file(""), 0755) && errno != EEXIST)
+		die("cannot make %s: %s", file(""), strerror(errno));
 	if (limit)
 		snprintf(text, sizeof(text), "%" PRIu64, limit);
-	set(env, "memory.max", text);
+	set("memory.max", text);
 	/* Without swap accounting there is no such file, and no swap. */
-	if (!access(file(env, "memory.swap.max"), F_OK))
-		set(env, "memory.swap.max", "0");
-	/* Both processes end, not one that waits for the other. */
-	set(env, "memory.oom.group", "1");
-	pid = fork();
-	if (pid < 0)
-		die("cannot fork: %s", strerror(errno));
+	if (!access(file("memory.swap.max"), F_OK))
+		set("memory.swap.max", "0");
+	/* Kill all processes, so that none waits for another. */
+	set("memory.oom.group", "1");
+	pid = fork_tied();
 	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		set(env, "cgroup.procs", "0");
+		set("cgroup.procs", "0");
 		null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		dup2(null, STDOUT_FILENO);
 		if (limit)
 			dup2(null, STDERR_FILENO);
-		execv(program, env->command);
-		die("cannot start %s: %s", env->command[0], strerror(errno));
+		execv(program, env.command);
+		die("cannot start %s: %s", env.command[0], strerror(errno));
 	}
 	if (waitpid(pid, &status, 0) != pid)
 		die("waitpid: %s", strerror(errno));
 	trial->passed = !status;
-	trial->peak = get(env, "memory.peak", "");
-	trial->kills = get(env, "memory.events", "oom_kill ");
-	while (rmdir(file(env, "")) && errno == EBUSY)
+	trial->peak = get("memory.peak", "");
+	trial->kills = get("memory.events", "oom_kill ");
+	while (rmdir(file("")) && errno == EBUSY)
 		usleep(10000);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct argp argp = {
-		.options = options,
-		.parser = parse_option,
-		.args_doc = "COMMAND [ARG...]",
+	static const struct program program = {
+		.name = "memlimit",
 		.doc = doc,
+		.opts = opts,
+		.args = "COMMAND [ARG...]",
+		.command = &env.command,
 	};
-	struct env env = { .step = 256 << 10, .root = "/sys/fs/cgroup" };
-	char dir[] = "/tmp/memlimit.XXXXXX", program[64];
+	char dir[] = "/tmp/memlimit.XXXXXX", link[64];
 	uint64_t pass, fail, kills = 0, trials = 1;
 	struct trial first, trial;
+	struct row row;
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &env);
+	options_parse(argc, argv, &program);
 	if (!mkdtemp(dir))
 		die("cannot make %s: %s", dir, strerror(errno));
-	snprintf(program, sizeof(program), "%s/" TRIAL, dir);
-	link_program(env.command[0], program);
-	try(&env, program, 0, &first);
+	snprintf(link, sizeof(link), "%s/" TRIAL, dir);
+	link_program(env.command[0], link);
+	try(link, 0, &first);
 	if (!first.passed)
 		die("the command fails without a limit");
 
-	/* The peak holds what can be reclaimed, so the limit may lie below. */
+	/* The peak includes reclaimable memory, so the limit may lie below. */
 	pass = first.peak + env.step;
 	fail = 0;
 	while (pass - fail > env.step) {
 		uint64_t limit = (fail + pass) / 2 / PAGE_BYTES * PAGE_BYTES;
 
-		try(&env, program, limit, &trial);
+		try(link, limit, &trial);
 		kills += trial.kills;
 		trials++;
 		if (trial.passed)
@@ -237,16 +208,20 @@ int main(int argc, char **argv)
 		else
 			fail = limit;
 	}
-	unlink(program);
+	unlink(link);
 	rmdir(dir);
-	if (env.csv)
-		printf("peak_kb,pass_kb,fail_kb,kills,trials\n%" PRIu64
-		       ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
-		       first.peak / 1024, pass / 1024, fail / 1024, kills,
-		       trials);
-	else
+	if (!env.csv) {
 		printf("peak %" PRIu64 " KiB; passes with %" PRIu64
 		       " KiB, fails with %" PRIu64 " KiB\n",
 		       first.peak / 1024, pass / 1024, fail / 1024);
+		return 0;
+	}
+	row_begin(&row, stdout, true);
+	row_number(&row, "peak_kb", CSV_ONLY, first.peak / 1024);
+	row_number(&row, "pass_kb", CSV_ONLY, pass / 1024);
+	row_number(&row, "fail_kb", CSV_ONLY, fail / 1024);
+	row_number(&row, "kills", CSV_ONLY, kills);
+	row_number(&row, "trials", CSV_ONLY, trials);
+	row_end(&row, true);
 	return 0;
 }

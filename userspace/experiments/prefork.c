@@ -2,9 +2,9 @@
 /*
  * prefork - a server that forks a child for each request
  *
- * A client asks, one request after the other; the server forks, the child
- * writes a part of the heap that it has inherited, answers and exits; then the
- * server takes the next request. Latency is from question to answer, the rate
+ * A client sends one request after the other. For each the server forks; the
+ * child writes a part of the heap that it inherited, answers and exits; then the
+ * server takes the next request. A latency is from request to answer; the rate
  * is that of whole requests, with the child's end.
  *
  * With --csv it prints
@@ -14,62 +14,39 @@
  *
  * in one row, phase `all`: avg_ns is elapsed_ns over count, the others are
  * latencies; faults are the minor faults of all children. The first and the
- * last child, which are not timed, check every byte of their heap, and the
- * server checks its own in the end.
+ * last child, which are not timed, check every byte of their heap; the server
+ * checks its heap at the end.
  */
-#include <argp.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/options.h"
+#include "common/process.h"
 #include "common/region.h"
+#include "common/row.h"
 #include "common/samples.h"
 #include "common/util.h"
 
-const char *argp_program_version = "prefork 1.0";
-
 static const char doc[] =
-	"Time requests to a server that forks a child for each."
+	"Time requests to a server that forks a child for each.\n"
+	"\n"
+	"Each child writes a part of the heap that it inherited, answers and exits. Every byte of the first and the last child's heap and of the server's is checked.\n"
 	"\v"
 	"EXAMPLES:\n"
 	"    prefork                       # 16 MiB of heap, a child writes 1 MiB\n"
 	"    prefork -s 64M -p 16M -n 50   # a larger one\n"
 	"    prefork -L -c                 # COW may copy into large folios; CSV\n"
 	"\n"
-	"Exit status: 0, or 1 if a byte was wrong or a value was not accepted.\n";
+	"Exit status: 0; 1 if a byte was wrong or an option was invalid.\n";
 
-enum {
-	OPT_CORRUPT = 256,
-};
-
-static const struct argp_option options[] = {
-	{ "size", 's', "SIZE", 0, "The server's heap, with K, M or G (16M)",
-	  0 },
-	{ "part", 'p', "SIZE", 0, "What a child writes of it, in one run (1M)",
-	  0 },
-	{ "requests", 'n', "N", 0, "How many (200)", 0 },
-	{ "kind", 'k', "KIND", 0, "Pages: 4k thp mthp (4k)", 0 },
-	{ "large-copies", 'L', NULL, 0,
-	  "Advise huge pages when the heap is filled: a COW may then copy into large folios",
-	  0 },
-	{ "seed", 'S', "N", 0, "Decides where each child writes (1)", 0 },
-	{ "csv", 'c', NULL, 0, "Print comma-separated values", 1 },
-	{ "hist", 'g', "FILE", 0,
-	  "Append the latencies' histogram: lower_ns count", 1 },
-	{ "corrupt", OPT_CORRUPT, NULL, OPTION_HIDDEN,
-	  "For tests: flip a bit of the server's heap", 2 },
-	{ 0 },
-};
-
-struct env {
+static struct {
 	uint64_t size;
 	uint64_t part;
 	uint64_t requests;
@@ -79,6 +56,34 @@ struct env {
 	bool csv;
 	const char *hist;
 	bool corrupt;
+} env = {
+	.size = 16UL << 20,
+	.part = 1UL << 20,
+	.requests = 200,
+	.seed = 1,
+};
+
+/* A heap is not made of hugetlb pages. */
+static const char *const kinds[] = { "4k", "thp", "mthp", NULL };
+
+static const struct opt opts[] = {
+	{ "size", 's', "SIZE",
+	  "Size of the server's heap, with K, M or G (16M)",
+	  OPT_SIZE(env.size, HUGE_BYTES, UINT64_MAX, HUGE_BYTES) },
+	{ "part", 'p', "SIZE",
+	  "Consecutive bytes of the heap that a child writes (1M)",
+	  OPT_SIZE(env.part, PAGE_BYTES, UINT64_MAX, PAGE_BYTES) },
+	{ "requests", 'n', "N", "Number of requests (200)",
+	  OPT_NUMBER(env.requests, 1, 10000000) },
+	{ "kind", 'k', "KIND", "Pages: 4k thp mthp (4k)",
+	  OPT_CHOICE(env.kind, kinds) },
+	{ OPT_COMMON_LARGE_COPIES(env.large_copies) },
+	{ OPT_COMMON_SEED(env.seed, "Decides where each child writes (1)") },
+	{ OPT_COMMON_CSV(env.csv) },
+	{ OPT_COMMON_HIST(env.hist) },
+	{ "corrupt", 0, NULL, "For tests: flip a bit of the server's heap",
+	  .hidden = true, OPT_FLAG(env.corrupt) },
+	{ 0 },
 };
 
 /**
@@ -93,135 +98,56 @@ struct request {
 	uint64_t sum;
 };
 
-static error_t parse_option(int key, char *arg, struct argp_state *state)
+/* What a child's words sum up to if they are there after its writes. */
+static uint64_t sum_part(const struct region *heap, uint32_t first)
 {
-	struct env *env = state->input;
-
-	switch (key) {
-	case 's':
-		if (!parse_size(arg, &env->size) || !env->size ||
-		    env->size % HUGE_BYTES)
-			die("--size: '%s' is not accepted, a multiple of 2M is",
-			    arg);
-		break;
-	case 'p':
-		if (!parse_size(arg, &env->part) || !env->part ||
-		    env->part % PAGE_BYTES)
-			die("--part: '%s' is not accepted, a multiple of 4K is",
-			    arg);
-		break;
-	case 'n':
-		env->requests = number_arg("--requests", arg, 1, 10000000);
-		break;
-	case 'k':
-		if (!kind_parse(arg, &env->kind) || env->kind == KIND_HUGETLB)
-			die("--kind: '%s' is not accepted, one of these is: 4k thp mthp",
-			    arg);
-		break;
-	case 'L':
-		env->large_copies = true;
-		break;
-	case 'S':
-		env->seed = number_arg("--seed", arg, 0, UINT64_MAX);
-		break;
-	case 'c':
-		env->csv = true;
-		break;
-	case 'g':
-		env->hist = arg;
-		break;
-	case OPT_CORRUPT:
-		env->corrupt = true;
-		break;
-	case ARGP_KEY_ARG:
-		argp_usage(state);
-		break;
-	case ARGP_KEY_END:
-		if (env->part > env->size)
-			die("--part: at most --size is accepted");
-		break;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-	return 0;
-}
-
-/* A word a page, upward; what they sum up to if they are there afterwards. */
-static uint64_t write_part(const struct env *env, const struct region *heap,
-			   uint32_t first)
-{
-	volatile uint64_t *words = (uint64_t *)heap->base;
-	const uint32_t last = first + env->part / PAGE_BYTES;
+	const volatile uint64_t *words = (uint64_t *)heap->base;
+	const uint32_t last = first + env.part / PAGE_BYTES;
 	uint64_t sum = 0;
 	uint32_t page;
 
-	for (page = first; page < last; page++) {
-		uint64_t index = page * 512ULL + word_slot(env->seed, page);
-
-		words[index] = word_value(env->seed, index, WHO_CHILD);
-	}
 	for (page = first; page < last; page++)
-		sum += words[page * 512ULL + word_slot(env->seed, page)];
+		sum += words[word_index(env.seed, page)];
 	return sum;
 }
 
-static uint64_t expected_sum(const struct env *env, uint32_t first)
+static uint64_t expected_sum(uint32_t first)
 {
-	const uint32_t last = first + env->part / PAGE_BYTES;
+	const uint32_t last = first + env.part / PAGE_BYTES;
 	uint64_t sum = 0;
 	uint32_t page;
 
 	for (page = first; page < last; page++)
-		sum += word_value(env->seed,
-				  page * 512ULL + word_slot(env->seed, page),
+		sum += word_value(env.seed, word_index(env.seed, page),
 				  WHO_CHILD);
 	return sum;
 }
 
-static void check_heap(const struct env *env, const struct region *heap,
-		       enum who who, uint32_t first)
-{
-	unsigned char *touched = calloc(env->size / PAGE_BYTES, 1);
-	struct verdict v;
-
-	if (!touched)
-		die("no memory for the check");
-	memset(touched + first, 1, env->part / PAGE_BYTES);
-	region_check(heap, env->seed, who, touched, &v);
-	if (v.wrong)
-		die("wrong byte in the %s's heap at offset 0x%" PRIx64
-		    ": expected 0x%02x, found 0x%02x (%" PRIu64
-		    " wrong in all)",
-		    who == WHO_OLD ? "server" : "child", v.offset, v.expected,
-		    v.found, v.wrong);
-	free(touched);
-}
-
-static void child_main(const struct env *env, const struct region *heap, int fd,
+static void child_main(const struct region *heap, int fd,
 		       struct request *request)
 {
-	request->sum = write_part(env, heap, request->page);
+	const size_t pages = env.part / PAGE_BYTES;
+
+	region_write(heap, env.seed, WHO_CHILD, request->page,
+		     request->page + pages);
+	request->sum = sum_part(heap, request->page);
 	if (request->check)
-		check_heap(env, heap, WHO_CHILD, request->page);
+		region_verify(heap, env.seed, WHO_CHILD, request->page, pages,
+			      "the child's heap");
 	if (write(fd, request, sizeof(*request)) != sizeof(*request))
 		die("cannot answer: %s", strerror(errno));
 	_exit(0);
 }
 
-/* Serve until the client has gone; then tell it of the children's faults. */
-static void server_main(const struct env *env, int fd, uint64_t *faults)
+/* Serve until the client has gone; store the children's faults. */
+static void server_main(int fd, uint64_t *faults)
 {
 	struct request request;
 	struct region heap;
 	struct rusage usage;
 	long first = 0;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	region_map(&heap, env->kind, env->size);
-	region_fill(&heap, env->seed);
-	region_check_kind(&heap);
-	if (env->large_copies)
-		region_allow_large(&heap);
+	region_make(&heap, env.kind, env.size, env.seed, env.large_copies);
 	while (read(fd, &request, sizeof(request)) == sizeof(request)) {
 		pid_t child = fork();
 		int status;
@@ -229,7 +155,7 @@ static void server_main(const struct env *env, int fd, uint64_t *faults)
 		if (child < 0)
 			die("cannot fork: %s", strerror(errno));
 		if (!child)
-			child_main(env, &heap, fd, &request);
+			child_main(&heap, fd, &request);
 		if (waitpid(child, &status, 0) != child || status)
 			_exit(1);
 		getrusage(RUSAGE_CHILDREN, &usage);
@@ -238,19 +164,19 @@ static void server_main(const struct env *env, int fd, uint64_t *faults)
 		else if (!request.check)
 			*faults = usage.ru_minflt - first;
 	}
-	if (env->corrupt)
-		heap.base[env->size / 2] ^= 4;
-	check_heap(env, &heap, WHO_OLD, 0);
+	if (env.corrupt)
+		heap.base[env.size / 2] ^= 4;
+	region_verify(&heap, env.seed, WHO_OLD, 0, 0, "the server's heap");
 	_exit(0);
 }
 
-/* One request, from question to answer. */
-static uint64_t ask(const struct env *env, int fd, uint64_t *rng, bool check)
+/* One request, from request to answer. Return: its latency. */
+static uint64_t ask(int fd, uint64_t *rng, bool check)
 {
-	const uint64_t places = (env->size - env->part) / PAGE_BYTES + 1;
+	const uint64_t places = (env.size - env.part) / PAGE_BYTES + 1;
 	struct request request = { .page = rng_below(rng, places),
 				   .check = check };
-	uint64_t start, end, sum = expected_sum(env, request.page);
+	uint64_t start, end, sum = expected_sum(request.page);
 
 	start = now_ns();
 	if (write(fd, &request, sizeof(request)) != sizeof(request) ||
@@ -262,77 +188,66 @@ static uint64_t ask(const struct env *env, int fd, uint64_t *rng, bool check)
 	return end - start;
 }
 
-static void report(const struct env *env, uint64_t *samples, uint64_t elapsed,
-		   uint64_t faults)
+static void report(uint64_t *samples, uint64_t elapsed, uint64_t faults)
 {
+	FILE *hist = append_open("--hist", env.hist);
 	struct stats s;
-	FILE *f;
+	struct row row;
 
-	if (env->hist) {
-		f = fopen(env->hist, "ae");
-		if (!f || hist_write(f, samples, env->requests))
-			die("--hist: cannot write %s: %s", env->hist,
-			    strerror(errno));
-		fclose(f);
+	if (hist && hist_write(hist, samples, env.requests))
+		die("--hist: cannot write %s: %s", env.hist, strerror(errno));
+	stats_compute(samples, env.requests, &s);
+	if (!env.csv) {
+		stats_print("requests", &s, elapsed, faults);
+		return;
 	}
-	stats_compute(samples, env->requests, &s);
-	if (env->csv)
-		printf("phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,faults,verified\n"
-		       "all,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
-		       ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
-		       ",%" PRIu64 ",%" PRIu64 ",yes\n",
-		       s.count, elapsed, elapsed / s.count, s.min, s.p50, s.p90,
-		       s.p99, s.p999, s.max, faults);
-	else
-		printf("%" PRIu64
-		       " requests, %.1f/s, p50 %.1f us, p99 %.1f us, p99.9 %.1f us, max %.1f us, %" PRIu64
-		       " faults\n",
-		       s.count, s.count * 1e9 / elapsed, s.p50 / 1e3,
-		       s.p99 / 1e3, s.p999 / 1e3, s.max / 1e3, faults);
+	s.avg = elapsed / s.count;
+	row_begin(&row, stdout, true);
+	row_text(&row, "phase", CSV_ONLY, "all");
+	row_number(&row, "count", CSV_ONLY, s.count);
+	row_number(&row, "elapsed_ns", CSV_ONLY, elapsed);
+	row_stats(&row, &s);
+	row_number(&row, "faults", CSV_ONLY, faults);
+	row_text(&row, "verified", CSV_ONLY, "yes");
+	row_end(&row, true);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct argp argp = {
-		.options = options,
-		.parser = parse_option,
+	static const struct program program = {
+		.name = "prefork",
 		.doc = doc,
-	};
-	struct env env = {
-		.size = 16UL << 20,
-		.part = 1UL << 20,
-		.requests = 200,
-		.seed = 1,
+		.opts = opts,
 	};
 	uint64_t *samples, *faults, rng, start, elapsed, i;
 	int fds[2], status;
 	pid_t server;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &env);
+	options_parse(argc, argv, &program);
+	if (env.part > env.size)
+		die("--part: the most is --size");
 	region_require(env.kind, env.size, 2);
 	samples = shared_alloc(env.requests * sizeof(*samples), "--requests");
 	faults = shared_alloc(sizeof(*faults), "--requests");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
 		die("socketpair: %s", strerror(errno));
 	signal(SIGPIPE, SIG_IGN);
-	server = fork();
-	if (server < 0)
-		die("cannot fork: %s", strerror(errno));
+	server = fork_tied();
 	if (!server) {
 		close(fds[0]);
-		server_main(&env, fds[1], faults);
+		server_main(fds[1], faults);
 	}
 	close(fds[1]);
 	rng = ~env.seed;
-	ask(&env, fds[0], &rng, true);
+	ask(fds[0], &rng, true);
 	start = now_ns();
 	for (i = 0; i < env.requests; i++)
-		samples[i] = ask(&env, fds[0], &rng, false);
+		samples[i] = ask(fds[0], &rng, false);
 	elapsed = now_ns() - start;
-	ask(&env, fds[0], &rng, true);
+	ask(fds[0], &rng, true);
 	close(fds[0]);
 	if (waitpid(server, &status, 0) != server || status)
 		_exit(1);
-	report(&env, samples, elapsed, *faults);
+	report(samples, elapsed, *faults);
 	return 0;
 }

@@ -583,9 +583,9 @@ static void test_bad_input(void **state)
 		{ "-d /dev -l ../dev/null", 1, "--listen" },
 		/* Exists, but there is no file pid beside it. */
 		{ "-d /dev -l null", 1, "--listen" },
-		{ "stray", 64, "Usage" },
-		{ "--no-such-option", 64, "--no-such-option" },
-		{ "-s", 64, "requires an argument" },
+		{ "stray", 1, "unexpected argument 'stray', see --help\n" },
+		{ "--no-such-option", 1, "--no-such-option" },
+		{ "-s", 1, "requires an argument" },
 	};
 	static struct run run;
 	size_t i;
@@ -598,7 +598,8 @@ static void test_bad_input(void **state)
 			fail_msg("%s: status %d, %s", cases[i].args, run.status,
 				 run.err);
 		assert_string_equal(run.out, "");
-		if (run.status == 1)
+		/* argp adds a line to its own errors. */
+		if (!strstr(run.err, "\nTry `cowbench --help'"))
 			assert_string_equal(strchr(run.err, '\n'), "\n");
 	}
 }

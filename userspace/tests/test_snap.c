@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What of manual_cow, cowkv, cowwarm.so and cowbench's helper can be seen on
- * the host, whose kernel has no manual_cow() as a rule: what they accept, what
- * they say without it, and the store. The programs are in $PROGRAMS.
+ * manual_cow, cowkv, cowwarm.so and cowbench's runner-ahead on the host, whose
+ * kernel has no manual_cow() as a rule: valid options, errors without the call,
+ * and the store. The help of all programs. The programs are in $PROGRAMS.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -70,29 +70,44 @@ static void refused(const char *command, const char *says)
 static void test_bad_options(void **state)
 {
 	static const char *const cases[][2] = {
-		{ "manual_cow --size 0", "--size: '0' is not accepted" },
-		{ "manual_cow --size 1x", "--size: '1x' is not accepted" },
+		{ "manual_cow --size 0",
+		  "invalid --size '0': expected a positive byte count (K, M, G allowed)\n" },
+		{ "manual_cow --size 1x",
+		  "invalid --size '1x': expected a positive byte count (K, M, G allowed)\n" },
 		{ "manual_cow --size 4097", "a multiple of 4096" },
-		{ "manual_cow --kind small", "4k thp mthp hugetlb" },
+		{ "manual_cow --kind small",
+		  "expected 4k, thp, mthp or hugetlb\n" },
 		{ "manual_cow --kind thp --size 4K", "a multiple of 2097152" },
-		{ "manual_cow --flags -1", "--flags: '-1' is not accepted" },
+		{ "manual_cow --flags -1",
+		  "invalid --flags '-1': expected a number from 0 to 4294967295\n" },
 		{ "manual_cow --flags 4294967296", "from 0 to 4294967295" },
-		{ "manual_cow --forks 0", "--forks: '0' is not accepted" },
+		{ "manual_cow --forks 0",
+		  "invalid --forks '0': expected a number from 1 to 1000\n" },
 		{ "cowbench --helper=16", "BATCH,DISTANCE in pages" },
-		{ "cowbench --helper=0,16", "--helper: '0' is not accepted" },
-		{ "cowbench --helper=16,8", "--helper: '8' is not accepted" },
-		{ "cowbench --helper=16,", "--helper: '' is not accepted" },
-		{ "cowbench --helper=x,16", "--helper: 'x' is not accepted" },
+		{ "cowbench --helper=0,16",
+		  "invalid --helper '0': expected a number from 1 to 4294967296\n" },
+		{ "cowbench --helper=16,8",
+		  "invalid --helper '8': expected a number from 16 to 4294967296\n" },
+		{ "cowbench --helper=16,",
+		  "invalid --helper '': expected a number" },
+		{ "cowbench --helper=x,16",
+		  "invalid --helper 'x': expected a number" },
 		{ "cowbench --mapper /nowhere/x", "cannot open /nowhere/x" },
-		{ "cowkv --size 100", "--size: '100' is not accepted" },
+		{ "cowkv --size 100",
+		  "invalid --size '100': expected a multiple of 4K from 64K to 1024G (K, M, G allowed)\n" },
 		{ "cowkv --size 4K", "from 64K" },
 		{ "cowkv --snapshot copy", "cowsnap, fork or none" },
 		{ "cowkv --pattern zipf", "rand or seq" },
-		{ "cowkv --writes 0", "--writes: '0' is not accepted" },
-		{ "cowkv --budget 1T", "--budget: '1T' is not accepted" },
-		{ "cowkv --rate x", "--rate: 'x' is not accepted" },
-		{ "cowkv --rounds 0", "--rounds: '0' is not accepted" },
-		{ "cowkv --seed -1", "--seed: '-1' is not accepted" },
+		{ "cowkv --writes 0",
+		  "invalid --writes '0': expected a number from 1 to 1099511627776\n" },
+		{ "cowkv --budget 1T",
+		  "invalid --budget '1T': expected a byte count (K, M, G allowed)\n" },
+		{ "cowkv --rate x",
+		  "invalid --rate 'x': expected a byte count (K, M, G allowed)\n" },
+		{ "cowkv --rounds 0",
+		  "invalid --rounds '0': expected a number from 1 to 1000000\n" },
+		{ "cowkv --seed -1",
+		  "invalid --seed '-1': expected a number from 0 to 18446744073709551615\n" },
 		{ "cowkv --verify /nowhere/x", "cannot open /nowhere/x" },
 		{ "cowkv --verify /dev/null", "not a file of cowkv's" },
 	};
@@ -105,7 +120,11 @@ static void test_bad_options(void **state)
 
 static void test_help(void **state)
 {
-	static const char *const programs[] = { "manual_cow", "cowkv" };
+	static const char *const programs[] = {
+		"cowbench", "manual_cow", "cowkv",   "redisload",
+		"prefork",  "forkcost",	  "scaling", "memlimit",
+	};
+	char version[32];
 	size_t i;
 
 	(void)state;
@@ -113,6 +132,11 @@ static void test_help(void **state)
 		assert_int_equal(run("%s --help", programs[i]), 0);
 		assert_non_null(strstr(text, "EXAMPLES:"));
 		assert_non_null(strstr(text, "Exit status:"));
+		assert_int_equal(run("%s --version", programs[i]), 0);
+		snprintf(version, sizeof(version), "%s 1.0\n", programs[i]);
+		assert_string_equal(text, version);
+		assert_int_equal(run("%s --nonsense", programs[i]), 1);
+		assert_non_null(strstr(text, "unrecognized option"));
 	}
 }
 

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/* redisload's result files. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/row.h"
+#include "common/samples.h"
+#include "common/util.h"
+#include "experiments/redisload.h"
+
+static FILE *result(const struct env *env, const char *name)
+{
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", env->out, name);
+	f = fopen(path, "we");
+	if (!f)
+		die("--out: cannot open %s: %s", path, strerror(errno));
+	return f;
+}
+
+static void result_end(FILE *f, const char *name)
+{
+	if (fflush(f) || ferror(f))
+		die("--out: cannot write %s: %s", name, strerror(errno));
+	fclose(f);
+}
+
+/* One phase: its row, and its histogram. */
+static void put_phase(const struct load *load, FILE *csv, const char *phase,
+		      uint64_t *samples, size_t count, uint64_t elapsed,
+		      const struct usage *usage, bool heading)
+{
+	char name[32];
+	struct stats s;
+	struct row row;
+	bool timed;
+	FILE *hist;
+
+	snprintf(name, sizeof(name), "%s.hist", phase);
+	hist = result(load->env, name);
+	hist_write(hist, samples, count);
+	result_end(hist, name);
+	stats_compute(samples, count, &s);
+	timed = s.count && usage->timed;
+	s.avg = s.count ? elapsed / s.count : 0;
+	row_begin(&row, csv, true);
+	row_text(&row, "phase", CSV_ONLY, phase);
+	row_number(&row, "count", CSV_ONLY, s.count);
+	row_number(&row, "elapsed_ns", CSV_ONLY, elapsed);
+	row_stats(&row, &s);
+	row_number(&row, "faults", CSV_ONLY, usage->faults);
+	row_maybe(&row, "cpu_ns", CSV_ONLY, timed,
+		  timed ? usage->cpu / s.count : 0);
+	row_maybe(&row, "wait_ns", CSV_ONLY, timed,
+		  timed ? usage->wait / s.count : 0);
+	row_text(&row, "verified", CSV_ONLY, "yes");
+	row_end(&row, heading);
+	printf("%-8s ", phase);
+	stats_print("SETs", &s, elapsed, usage->faults);
+}
+
+/**
+ * put_requests - write request.csv and the histograms
+ * @load: the load
+ * @save: the save
+ */
+void put_requests(const struct load *load, const struct save *save)
+{
+	const uint64_t saving = save->ended - save->asked;
+	uint64_t *inside = malloc(load->nr * sizeof(*inside));
+	uint64_t *outside = malloc(load->nr * sizeof(*outside));
+	size_t nr_inside = 0, nr_outside = 0, i;
+	uint64_t last = 0;
+	FILE *csv;
+
+	if (!inside || !outside)
+		die("no memory for the results");
+	for (i = 0; i < load->nr; i++) {
+		const struct entry *e = &load->journal[i];
+
+		if (e->acked > last)
+			last = e->acked;
+		if (e->acked >= save->asked && e->sent <= save->ended)
+			inside[nr_inside++] = e->acked - e->sent;
+		else
+			outside[nr_outside++] = e->acked - e->sent;
+	}
+	csv = result(load->env, "request.csv");
+	put_phase(load, csv, "save", inside, nr_inside, saving, &save->usage,
+		  true);
+	put_phase(load, csv, "outside", outside, nr_outside,
+		  last - load->journal[0].sent - saving, &save->other, false);
+	result_end(csv, "request.csv");
+	free(inside);
+	free(outside);
+}
+
+static int by_acked(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	return (x->acked > y->acked) - (x->acked < y->acked);
+}
+
+/**
+ * put_timeline - write timeline.csv
+ * @load: the load; its journal is sorted afterwards
+ * @save: the save
+ */
+void put_timeline(struct load *load, const struct save *save)
+{
+	const uint64_t interval = load->env->interval;
+	const struct entry *e = load->journal;
+	uint64_t *bucket = malloc(load->nr * sizeof(*bucket));
+	int64_t row, rows;
+	size_t i = 0;
+	int headed = 0;
+	struct row line;
+	char ms[24];
+	FILE *csv;
+
+	if (!bucket)
+		die("no memory for the time line");
+	qsort(load->journal, load->nr, sizeof(*load->journal), by_acked);
+	csv = result(load->env, "timeline.csv");
+	/* Rounded down, so that a row begins where BGSAVE was sent. */
+	row = -(int64_t)((save->asked - e[0].sent) / interval) - 1;
+	rows = (e[load->nr - 1].acked - save->asked) / interval + 1;
+	for (; row < rows; row++) {
+		/* cppcheck-suppress signConversionCond ; before it, too */
+		uint64_t from = save->asked + row * interval;
+		struct stats s;
+		size_t n = 0;
+
+		while (i < load->nr && e[i].acked < from + interval) {
+			bucket[n++] = e[i].acked - e[i].sent;
+			i++;
+		}
+		stats_compute(bucket, n, &s);
+		snprintf(ms, sizeof(ms), "%" PRId64,
+			 row * (int64_t)(interval / 1000000));
+		row_begin(&line, csv, true);
+		row_text(&line, "ms", CSV_ONLY, ms);
+		row_number(&line, "count", CSV_ONLY, n);
+		row_maybe(&line, "p50_ns", CSV_ONLY, n, s.p50);
+		row_maybe(&line, "p99_ns", CSV_ONLY, n, s.p99);
+		row_maybe(&line, "max_ns", CSV_ONLY, n, s.max);
+		row_number(&line, "saving", CSV_ONLY,
+			   row >= 0 && from < save->ended);
+		row_end(&line, !headed++);
+	}
+	result_end(csv, "timeline.csv");
+	free(bucket);
+}
+
+/**
+ * put_redis - write redis.csv
+ * @env: the command line
+ * @server: the server, which runs
+ * @save: the save
+ */
+void put_redis(const struct env *env, const struct server *server,
+	       const struct save *save)
+{
+	redisContext *c = server->admin;
+	uint64_t cow = redis_info(c, "persistence", "rdb_last_cow_size:");
+	uint64_t fork_us = redis_info(c, "stats", "latest_fork_usec:");
+	uint64_t ms = (save->ended - save->asked) / 1000000;
+	char path[512];
+	struct stat st;
+	struct row row;
+	FILE *csv;
+
+	snprintf(path, sizeof(path), "%s/dump.rdb", env->dir);
+	if (stat(path, &st))
+		die("no file was saved: %s", strerror(errno));
+	csv = result(env, "redis.csv");
+	row_begin(&row, csv, true);
+	row_number(&row, "keys", CSV_ONLY, env->set.keys);
+	row_number(&row, "value_bytes", CSV_ONLY, env->set.bytes);
+	row_number(&row, "connections", CSV_ONLY, env->connections);
+	row_number(&row, "fork_us", CSV_ONLY, fork_us);
+	row_number(&row, "save_ms", CSV_ONLY, ms);
+	row_number(&row, "cow_bytes", CSV_ONLY, cow);
+	row_number(&row, "growth_kb", CSV_ONLY, save->growth_kb);
+	row_number(&row, "server_peak_kb", CSV_ONLY,
+		   process_kb(server->pid, "VmHWM:"));
+	row_number(&row, "child_peak_kb", CSV_ONLY, save->child_peak_kb);
+	row_number(&row, "rdb_bytes", CSV_ONLY, st.st_size);
+	row_end(&row, true);
+	result_end(csv, "redis.csv");
+	printf("saved %.1f MB in %" PRIu64 " ms, fork %" PRIu64
+	       " us, copy-on-write %.1f MB, memory +%.1f MB\n",
+	       st.st_size / 1e6, ms, fork_us, cow / 1e6, save->growth_kb / 1e3);
+}

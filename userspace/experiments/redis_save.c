@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What redisload observes of the save: processes, memory, CPU time. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "experiments/redisload.h"
+
+/**
+ * process_kb - a number of a process's status
+ * @pid: the process
+ * @key: begin of the line, with its colon
+ *
+ * Return: the number, 0 if the kernel does not tell.
+ */
+uint64_t process_kb(pid_t pid, const char *key)
+{
+	char path[64], text[4096];
+	uint64_t value = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (read_text(path, text, sizeof(text)))
+		text_field(text, key, &value);
+	return value;
+}
+
+/**
+ * usage_of - what a process has used
+ * @pid: the process
+ *
+ * Return: the usage.
+ */
+struct usage usage_of(pid_t pid)
+{
+	char path[64], text[1024], *p;
+	struct usage usage = { 0 };
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (!read_text(path, text, sizeof(text)))
+		die("cannot read %s", path);
+	/* The name, in brackets, may hold anything. */
+	p = strrchr(text, ')');
+	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %" SCNu64,
+			 &usage.faults) != 1)
+		die("%s is not as expected", path);
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
+	usage.timed = read_text(path, text, sizeof(text)) &&
+		      sscanf(text, "%" SCNu64 " %" SCNu64, &usage.cpu,
+			     &usage.wait) == 2;
+	return usage;
+}
+
+/**
+ * usage_between - what a process used between two times
+ * @from: usage at the first
+ * @to: usage at the second
+ *
+ * Return: the difference.
+ */
+struct usage usage_between(const struct usage *from, const struct usage *to)
+{
+	return (struct usage){
+		.timed = from->timed && to->timed,
+		.faults = to->faults - from->faults,
+		.cpu = to->cpu - from->cpu,
+		.wait = to->wait - from->wait,
+	};
+}
+
+/**
+ * anon_kb - anonymous memory of the machine
+ *
+ * Return: KiB.
+ */
+uint64_t anon_kb(void)
+{
+	char text[4096];
+	uint64_t kb = 0;
+
+	if (!read_text("/proc/meminfo", text, sizeof(text)) ||
+	    !text_field(text, "AnonPages:", &kb))
+		die("cannot read AnonPages from /proc/meminfo");
+	return kb;
+}
+
+static pid_t child_of(pid_t pid)
+{
+	char path[64], text[64];
+	uint64_t child = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	if (!read_text(path, text, sizeof(text)))
+		die("cannot read %s: this kernel needs CONFIG_PROC_CHILDREN",
+		    path);
+	text_field(text, "", &child);
+	return child;
+}
+
+/**
+ * save_ask - send BGSAVE
+ * @save: the save
+ * @server: the server
+ */
+void save_ask(struct save *save, const struct server *server)
+{
+	static const char text[] = "*1\r\n$6\r\nBGSAVE\r\n";
+
+	save->asked = now_ns();
+	if (write(server->admin->fd, text, strlen(text)) !=
+	    (ssize_t)strlen(text))
+		die("BGSAVE: %s", strerror(errno));
+}
+
+/**
+ * save_begun - take the answer to BGSAVE, find the saving process
+ * @save: the save
+ * @server: the server
+ */
+void save_begun(struct save *save, const struct server *server)
+{
+	void *reply = NULL;
+
+	redisGetReply(server->admin, &reply);
+	save->begun = now_ns();
+	freeReplyObject(redis_checked(server->admin, reply, "BGSAVE"));
+	save->child = child_of(server->pid);
+	if (!save->child)
+		die("the server saves without a process for it");
+	save->child_fd = syscall(SYS_pidfd_open, save->child, 0);
+	if (save->child_fd < 0)
+		die("pidfd_open: %s", strerror(errno));
+}
+
+/**
+ * save_watch - look at the memory of the saving process and the machine
+ * @save: the save
+ * @anon_before: anon_kb() before the save
+ */
+void save_watch(struct save *save, uint64_t anon_before)
+{
+	uint64_t peak = process_kb(save->child, "VmHWM:");
+	uint64_t anon = anon_kb();
+
+	if (peak > save->child_peak_kb)
+		save->child_peak_kb = peak;
+	if (anon > anon_before && anon - anon_before > save->growth_kb)
+		save->growth_kb = anon - anon_before;
+}
+
+/**
+ * save_wait - wait until the server has reaped the saving process
+ * @server: the server
+ */
+void save_wait(const struct server *server)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	redisReply *r;
+
+	while (redis_info(server->admin, "persistence",
+			  "rdb_bgsave_in_progress:"))
+		nanosleep(&pause, NULL);
+	r = redis_command(server->admin, "INFO persistence");
+	if (!strstr(r->str, "rdb_last_bgsave_status:ok"))
+		die("the save failed, see the server's log");
+	freeReplyObject(r);
+}

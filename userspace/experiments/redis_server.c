@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+/* redisload's servers, and how it talks to them. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/process.h"
+#include "common/util.h"
+#include "experiments/redisload.h"
+
+#define PATIENCE (300 * SECOND)
+
+/**
+ * redis_checked - check a reply, exit if it is an error
+ * @c: the connection
+ * @reply: the reply, or NULL
+ * @what: the command, for the error
+ *
+ * Return: the reply.
+ */
+redisReply *redis_checked(redisContext *c, void *reply, const char *what)
+{
+	redisReply *r = reply;
+
+	if (!r)
+		die("%s: %s", what,
+		    c->err ? c->errstr : "the server does not answer");
+	if (r->type == REDIS_REPLY_ERROR)
+		die("%s: %s", what, r->str);
+	return r;
+}
+
+/**
+ * redis_command - run a command, exit if it fails
+ * @c: the connection
+ * @text: the command
+ *
+ * Return: the reply.
+ */
+redisReply *redis_command(redisContext *c, const char *text)
+{
+	return redis_checked(c, redisCommand(c, text), text);
+}
+
+/**
+ * redis_info - read a number of INFO
+ * @c: the connection
+ * @section: the section
+ * @key: begin of the line, with its colon
+ *
+ * Return: the number.
+ */
+uint64_t redis_info(redisContext *c, const char *section, const char *key)
+{
+	redisReply *r =
+		redis_checked(c, redisCommand(c, "INFO %s", section), "INFO");
+	uint64_t value;
+
+	if (!text_field(r->str, key, &value))
+		die("this redis-server's INFO has no %s", key);
+	freeReplyObject(r);
+	return value;
+}
+
+/* Connect again until the server answers and has read its file. */
+static void server_wait(struct server *server)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	uint64_t end = now_ns() + PATIENCE;
+
+	for (;; nanosleep(&pause, NULL)) {
+		redisReply *r;
+		bool loading;
+		int status;
+
+		if (waitpid(server->pid, &status, WNOHANG) == server->pid)
+			die("the server does not start (status %#x), see its log",
+			    status);
+		if (now_ns() > end)
+			die("the server does not get ready");
+		if (!server->admin)
+			server->admin = redisConnectUnix(server->socket);
+		if (!server->admin || server->admin->err) {
+			if (server->admin)
+				redisFree(server->admin);
+			server->admin = NULL;
+			continue;
+		}
+		r = redisCommand(server->admin, "PING");
+		if (!r)
+			die("PING: %s", server->admin->errstr);
+		loading = r->type == REDIS_REPLY_ERROR;
+		freeReplyObject(r);
+		if (!loading)
+			return;
+	}
+}
+
+/**
+ * server_start - start a server that reads dump.rdb of --dir, wait for it
+ * @server: the result
+ * @env: the command line
+ */
+void server_start(struct server *server, const struct env *env)
+{
+	char line[2048];
+
+	snprintf(server->socket, sizeof(server->socket), "%s/redis.sock",
+		 env->dir);
+	unlink(server->socket);
+	snprintf(
+		line, sizeof(line),
+		"exec %s --port 0 --unixsocket %s --dir %s --save '' --appendonly no --rdbcompression no --dbfilename dump.rdb --daemonize no --logfile %s/redis.log",
+		env->server, server->socket, env->dir, env->dir);
+	server->admin = NULL;
+	server->pid = fork_tied();
+	if (!server->pid) {
+		execl("/bin/sh", "sh", "-c", line, (char *)NULL);
+		_exit(127);
+	}
+	server_wait(server);
+}
+
+/**
+ * server_stop - end a server without a save
+ * @server: the server
+ */
+void server_stop(struct server *server)
+{
+	redisReply *r = redisCommand(server->admin, "SHUTDOWN NOSAVE");
+
+	if (r)
+		die("SHUTDOWN: %s", r->str);
+	redisFree(server->admin);
+	while (waitpid(server->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The parts of redisload: server, load, save, verification, results. */
+#ifndef COWLAB_REDISLOAD_H
+#define COWLAB_REDISLOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <hiredis/hiredis.h>
+
+#include "experiments/cut.h"
+#include "experiments/dataset.h"
+
+#define SECOND 1000000000ULL
+#define MAX_CONNECTIONS 64
+/* How often the server and the saving process are looked at. */
+#define POLL_NS 20000000
+
+enum corrupt {
+	CORRUPT_NOTHING,
+	CORRUPT_OLD,
+	CORRUPT_BIT,
+};
+
+struct env {
+	struct dataset set;
+	unsigned int connections;
+	uint64_t margin;
+	uint64_t interval;
+	const char *server;
+	const char *armed;
+	const char *dir;
+	const char *out;
+	enum corrupt corrupt;
+};
+
+/**
+ * struct server - a redis-server
+ * @pid: of the process
+ * @admin: a connection for what is not timed
+ * @socket: its path
+ */
+struct server {
+	pid_t pid;
+	redisContext *admin;
+	char socket[128];
+};
+
+/**
+ * struct client - a connection of the load
+ * @fd: its socket
+ * @entry: its SET in the journal
+ * @request: the command
+ * @len: bytes of @request
+ */
+struct client {
+	int fd;
+	size_t entry;
+	char *request;
+	size_t len;
+};
+
+/**
+ * struct load - the SETs
+ * @env: the command line
+ * @server: the server that they go to
+ * @clients: the connections
+ * @journal: every SET
+ * @nr: their number
+ * @versions: of each key, the last version that was sent
+ * @rng: decides the keys
+ */
+struct load {
+	const struct env *env;
+	const struct server *server;
+	struct client clients[MAX_CONNECTIONS];
+	struct entry *journal;
+	size_t nr;
+	uint32_t *versions;
+	uint64_t rng;
+};
+
+/**
+ * struct usage - resources that a server has used
+ * @faults: minor faults
+ * @cpu: ns for which its main thread ran
+ * @wait: ns for which its main thread waited for a CPU
+ * @timed: @cpu and @wait are known: the kernel has CONFIG_SCHED_INFO
+ */
+struct usage {
+	uint64_t faults;
+	uint64_t cpu;
+	uint64_t wait;
+	bool timed;
+};
+
+/**
+ * struct save - observations of the save
+ * @asked: when BGSAVE was sent
+ * @begun: when it was answered
+ * @ended: when the saving process was gone
+ * @child: the saving process
+ * @child_fd: its pidfd
+ * @usage: the server's usage during the save
+ * @other: the server's usage before and after
+ * @child_peak_kb: peak RSS of the saving process
+ * @growth_kb: the most by which the machine's anonymous memory grew
+ */
+struct save {
+	uint64_t asked;
+	uint64_t begun;
+	uint64_t ended;
+	pid_t child;
+	int child_fd;
+	struct usage usage;
+	struct usage other;
+	uint64_t child_peak_kb;
+	uint64_t growth_kb;
+};
+
+/* redis_server.c */
+redisReply *redis_checked(redisContext *c, void *reply, const char *what);
+redisReply *redis_command(redisContext *c, const char *text);
+uint64_t redis_info(redisContext *c, const char *section, const char *key);
+void server_start(struct server *server, const struct env *env);
+void server_stop(struct server *server);
+
+/* redis_save.c */
+uint64_t process_kb(pid_t pid, const char *key);
+struct usage usage_of(pid_t pid);
+struct usage usage_between(const struct usage *from, const struct usage *to);
+uint64_t anon_kb(void);
+void save_ask(struct save *save, const struct server *server);
+void save_begun(struct save *save, const struct server *server);
+void save_watch(struct save *save, uint64_t anon_before);
+void save_wait(const struct server *server);
+
+/* redis_load.c */
+void load_start(struct load *load, const struct env *env,
+		const struct server *server);
+void load_run(struct load *load, struct save *save);
+
+/* redis_verify.c */
+void verify_live(const struct load *load, uint32_t *versions);
+void verify_saved(const struct load *load, const struct save *save,
+		  uint32_t *versions);
+
+/* redis_results.c */
+void put_redis(const struct env *env, const struct server *server,
+	       const struct save *save);
+void put_requests(const struct load *load, const struct save *save);
+void put_timeline(struct load *load, const struct save *save);
+
+#endif /* COWLAB_REDISLOAD_H */

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The store of cowkv: a hash table whose contents follow from the seed. */
+#include "experiments/store.h"
+
+#include "common/pattern.h"
+#include "common/util.h"
+
+/**
+ * store_table - the slots of a store
+ * @store: the store
+ *
+ * Return: the first of them.
+ */
+const struct slot *store_table(const struct store *store)
+{
+	return (const struct slot *)((const char *)store + PAGE_BYTES);
+}
+
+static uint64_t value_word(uint64_t key, uint64_t op, unsigned int word)
+{
+	return mix64(key ^ mix64(op * VALUE_WORDS + word));
+}
+
+/* Linear probing. With ascending keys the slots ascend too. */
+static struct slot *find(struct store *store, uint64_t key)
+{
+	struct slot *table = (struct slot *)store_table(store);
+	uint64_t at = store->seq ? key : mix64(key);
+
+	for (;; at++) {
+		struct slot *slot = table + at % store->slots;
+
+		if (!slot->key || slot->key == key)
+			return slot;
+	}
+}
+
+/**
+ * store_put - write a record
+ * @store: the store
+ * @key: its key
+ * @op: number of the op, 0 to fill the store
+ *
+ * Return: the record's slot.
+ */
+struct slot *store_put(struct store *store, uint64_t key, uint64_t op)
+{
+	struct slot *slot = find(store, key);
+	unsigned int i;
+
+	slot->key = key;
+	slot->op = op;
+	for (i = 0; i < VALUE_WORDS; i++)
+		slot->value[i] = value_word(key, op, i);
+	return slot;
+}
+
+/**
+ * store_key - the key that an op writes
+ * @store: the store
+ * @op: number of the op
+ *
+ * Return: the key.
+ */
+uint64_t store_key(const struct store *store, uint64_t op)
+{
+	if (store->seq)
+		return op % store->keys + 1;
+	return mix64(store->seed + op) % store->keys + 1;
+}
+
+/**
+ * store_fill - fill a store, three quarters of its slots
+ * @store: the store
+ * @size: bytes of its region
+ * @seed: decides all ops
+ * @seq: the ops' keys ascend
+ */
+void store_fill(struct store *store, uint64_t size, uint64_t seed, bool seq)
+{
+	uint64_t key;
+
+	store->slots = (size - PAGE_BYTES) / sizeof(struct slot);
+	store->keys = store->slots / 4 * 3;
+	store->seed = mix64(seed);
+	store->ops = 0;
+	store->seq = seq;
+	for (key = 1; key <= store->keys; key++)
+		store_put(store, key, 0);
+	/* Touch the rest of the region, as long use would. */
+	for (key = 0; key < size; key += PAGE_BYTES)
+		*((volatile char *)store + key) += 0;
+}
+
+/**
+ * slot_is - check a record
+ * @slot: its slot
+ * @op: number of the op that should have written it last
+ *
+ * Return: true if it did.
+ */
+bool slot_is(const struct slot *slot, uint64_t op)
+{
+	unsigned int i;
+
+	if (slot->op != op)
+		return false;
+	for (i = 0; i < VALUE_WORDS; i++) {
+		if (slot->value[i] != value_word(slot->key, op, i))
+			return false;
+	}
+	return true;
+}
