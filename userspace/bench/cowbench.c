@@ -7,6 +7,8 @@
  * populated after the fork, and the timed code runs once over a dummy region
  * before it runs over the real one.
  */
+#include "bench/bench.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -16,14 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/bench.h"
-#include "bench/report.h"
-#include "bench/team.h"
 #include "common/manual_cow.h"
 #include "common/process.h"
 #include "common/samples.h"
 #include "common/util.h"
-#include "common/work.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23

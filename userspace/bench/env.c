@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The command line of cowbench. */
-#include "bench/env.h"
+
+#include "bench/bench.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -174,13 +175,7 @@ static void check_options(void)
  */
 void env_parse(int argc, char **argv, struct env *result)
 {
-	static const struct program program = {
-		.name = "cowbench",
-		.doc = doc,
-		.opts = opts,
-	};
-
-	options_parse(argc, argv, &program);
+	options_parse(argc, argv, doc, opts, NULL);
 	check_options();
 	*result = env;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Switching cowlab's observation on and off around the timed writes. */
-#include "bench/listen.h"
+
+#include "bench/bench.h"
 
 #include <errno.h>
 #include <fcntl.h>

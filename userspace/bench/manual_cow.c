@@ -195,11 +195,6 @@ static void time_forks(const struct region *region)
 
 int main(int argc, char **argv)
 {
-	static const struct program program = {
-		.name = "manual_cow",
-		.doc = doc,
-		.opts = opts,
-	};
 	struct region region;
 	struct holder holder;
 	uint64_t start, took;
@@ -207,7 +202,7 @@ int main(int argc, char **argv)
 	long faults, own;
 	int ret = 0, error;
 
-	options_parse(argc, argv, &program);
+	options_parse(argc, argv, doc, opts, NULL);
 	region_check_size(args.kind, args.size);
 	region_require(args.kind, args.size, 2);
 	region_make(&region, args.kind, args.size, 1, false);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What comes out of a round: a table or CSV, histogram and raw latencies. */
-#include "bench/report.h"
+
+#include "bench/bench.h"
 
 #include "common/row.h"
 #include "common/util.h"

@@ -14,7 +14,8 @@
  *
  * With one CPU there is no runner-ahead: it would take the writer's time.
  */
-#include "bench/runahead.h"
+
+#include "bench/bench.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The timed writes, and the threads that make them. */
-#include "bench/team.h"
+
+#include "bench/bench.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,11 +10,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "bench/runahead.h"
 #include "common/manual_cow.h"
 #include "common/samples.h"
 #include "common/util.h"
-#include "common/work.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23

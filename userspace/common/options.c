@@ -3,10 +3,10 @@
 #include "common/options.h"
 
 #include <argp.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/util.h"
@@ -134,30 +134,33 @@ static void set(const struct opt *opt, char *arg)
 	memcpy(opt->to, &value, opt->bytes);
 }
 
+static const struct opt *table;
+static char **rest;
+
 /* An option without a short name has a key that is no character. */
-static int key_of(const struct program *program, size_t i)
+static int key_of(size_t i)
 {
-	return program->opts[i].key ?: 256 + (int)i;
+	return table[i].key ?: 256 + (int)i;
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
-	const struct program *program = state->input;
+	const char *args = state->input;
 	size_t i;
 
-	for (i = 0; program->opts[i].name; i++) {
-		if (key == key_of(program, i)) {
-			set(&program->opts[i], arg);
+	for (i = 0; table[i].name; i++) {
+		if (key == key_of(i)) {
+			set(&table[i], arg);
 			return 0;
 		}
 	}
-	if (key == ARGP_KEY_ARG && !program->args)
+	if (key == ARGP_KEY_ARG && !args)
 		die("unexpected argument '%s', see --help", arg);
-	if (key == ARGP_KEY_NO_ARGS && program->args)
-		die("expected %s, see --help", program->args);
-	if (key != ARGP_KEY_ARGS || !program->args)
+	if (key == ARGP_KEY_NO_ARGS && args)
+		die("expected %s, see --help", args);
+	if (key != ARGP_KEY_ARGS)
 		return ARGP_ERR_UNKNOWN;
-	*program->command = state->argv + state->next;
+	rest = state->argv + state->next;
 	return 0;
 }
 
@@ -165,42 +168,38 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
  * options_parse - parse the command line, or exit
  * @argc: from main()
  * @argv: from main()
- * @program: the program and its options
+ * @doc: what --help says before the options and, after a \v, behind them
+ * @opts: the options
+ * @args: name of the arguments for --help; NULL: there are none
+ *
+ * Return: the first argument; the others follow it.
  */
-void options_parse(int argc, char **argv, const struct program *program)
+char **options_parse(int argc, char **argv, const char *doc,
+		     const struct opt *opts, const char *args)
 {
-	struct argp argp = {
-		.parser = parse_option,
-		.args_doc = program->args,
-		.doc = program->doc,
-	};
+	struct argp_option options[64] = { 0 };
+	const struct argp argp = { options, parse_option, args, doc,
+				   NULL,    NULL,	  NULL };
 	static char version[64];
-	struct argp_option *options;
-	size_t i, count = 0;
+	size_t i;
 
-	while (program->opts[count].name)
-		count++;
-	options = calloc(count + 1, sizeof(*options));
-	if (!options)
-		die("no memory for the options");
-	for (i = 0; i < count; i++) {
-		const struct opt *opt = &program->opts[i];
-
-		options[i].name = opt->name;
-		options[i].key = key_of(program, i);
-		options[i].arg = opt->arg;
-		options[i].doc = opt->help;
-		options[i].group = opt->group;
-		if (opt->optional)
+	table = opts;
+	for (i = 0; opts[i].name && i < ARRAY_SIZE(options) - 1; i++) {
+		options[i].name = opts[i].name;
+		options[i].key = key_of(i);
+		options[i].arg = opts[i].arg;
+		options[i].doc = opts[i].help;
+		options[i].group = opts[i].group;
+		if (opts[i].optional)
 			options[i].flags |= OPTION_ARG_OPTIONAL;
-		if (opt->hidden)
+		if (opts[i].hidden)
 			options[i].flags |= OPTION_HIDDEN;
 	}
-	argp.options = options;
-	snprintf(version, sizeof(version), "%s 1.0", program->name);
+	snprintf(version, sizeof(version), "%s 1.0",
+		 program_invocation_short_name);
 	argp_program_version = version;
 	argp_err_exit_status = 1;
-	argp_parse(&argp, argc, argv, program->args ? ARGP_IN_ORDER : 0, NULL,
-		   (void *)program);
-	free(options);
+	argp_parse(&argp, argc, argv, args ? ARGP_IN_ORDER : 0, NULL,
+		   (void *)args);
+	return rest;
 }

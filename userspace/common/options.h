@@ -88,23 +88,8 @@ struct opt {
 		"Append the latencies' histogram: lower_ns count, 32 buckets per octave", \
 		.group = 1, OPT_TEXT(variable)
 
-/**
- * struct program - a program, as --help and --version describe it
- * @name: its name
- * @doc: what --help says before the options and, after a \v, behind them
- * @opts: its options
- * @args: name of its arguments; NULL: it has none
- * @command: where the first argument goes; the rest follow it
- */
-struct program {
-	const char *name;
-	const char *doc;
-	const struct opt *opts;
-	const char *args;
-	char ***command;
-};
-
-void options_parse(int argc, char **argv, const struct program *program);
+char **options_parse(int argc, char **argv, const char *doc,
+		     const struct opt *opts, const char *args);
 
 __attribute__((noreturn, format(printf, 3, 4))) void
 invalid(const char *option, const char *arg, const char *fmt, ...);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The order in which pages are written; everything follows from the seed. */
+/* Which pages are written, in which order, with how much work between. */
 #include "common/pattern.h"
 
 #include <math.h>
@@ -180,4 +180,28 @@ size_t pattern_distinct(const uint32_t *order, size_t count,
 		touched[order[i]] = 1;
 	}
 	return distinct;
+}
+
+/**
+ * work_calibrate - convert time to work
+ * @ns: the time
+ *
+ * Return: number of iterations of work() that take @ns, at least 1.
+ */
+uint64_t work_calibrate(uint64_t ns)
+{
+	const uint64_t iters = 1 << 18;
+	uint64_t best = UINT64_MAX;
+	unsigned int i;
+
+	for (i = 0; i < 5; i++) {
+		uint64_t start = now_ns();
+		uint64_t took;
+
+		work(iters);
+		took = now_ns() - start;
+		if (took < best)
+			best = took;
+	}
+	return iters * ns / (best ? best : 1) + 1;
 }

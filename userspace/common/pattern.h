@@ -103,6 +103,21 @@ static inline uint64_t rng_next(uint64_t *state)
 	return mix64(*state);
 }
 
+/**
+ * work - compute for a while; a compiler cannot leave out an iteration
+ * @iters: number of iterations
+ */
+static inline void work(uint64_t iters)
+{
+	uint64_t x = iters;
+
+	while (iters--) {
+		x = mix64(x);
+		__asm__ volatile("" : "+r"(x));
+	}
+}
+
+uint64_t work_calibrate(uint64_t ns);
 uint64_t rng_below(uint64_t *state, uint64_t bound);
 bool pattern_parse(const char *name, struct pattern *pattern);
 size_t pattern_count(const struct pattern *pattern, size_t pages,

@@ -30,7 +30,6 @@
 #include "common/row.h"
 #include "common/samples.h"
 #include "common/util.h"
-#include "common/work.h"
 #include "experiments/store.h"
 #include "libcowsnap/cowsnap.h"
 
@@ -371,17 +370,12 @@ static void run_round(struct cowsnap *cs, struct store *store, uint64_t number,
 
 int main(int argc, char **argv)
 {
-	static const struct program program = {
-		.name = "cowkv",
-		.doc = doc,
-		.opts = opts,
-	};
 	struct cowsnap *cs = NULL;
 	uint64_t round, pace;
 	struct region region;
 	struct store *store;
 
-	options_parse(argc, argv, &program);
+	options_parse(argc, argv, doc, opts, NULL);
 	if (args.everything)
 		args.budget.flags = COWSNAP_EVERYTHING;
 	if (args.verify) {

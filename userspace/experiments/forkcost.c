@@ -91,14 +91,9 @@ static void snapshot(const struct region *region, uint64_t round,
 
 int main(int argc, char **argv)
 {
-	static const struct program program = {
-		.name = "forkcost",
-		.doc = doc,
-		.opts = opts,
-	};
 	uint64_t round;
 
-	options_parse(argc, argv, &program);
+	options_parse(argc, argv, doc, opts, NULL);
 	for (round = 1; round <= env.rounds; round++) {
 		struct region region;
 

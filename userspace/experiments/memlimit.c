@@ -173,19 +173,12 @@ static void try(const char *program, uint64_t limit, struct trial *trial)
 
 int main(int argc, char **argv)
 {
-	static const struct program program = {
-		.name = "memlimit",
-		.doc = doc,
-		.opts = opts,
-		.args = "COMMAND [ARG...]",
-		.command = &env.command,
-	};
 	char dir[] = "/tmp/memlimit.XXXXXX", link[64];
 	uint64_t pass, fail, kills = 0, trials = 1;
 	struct trial first, trial;
 	struct row row;
 
-	options_parse(argc, argv, &program);
+	env.command = options_parse(argc, argv, doc, opts, "COMMAND [ARG...]");
 	if (!mkdtemp(dir))
 		die("cannot make %s: %s", dir, strerror(errno));
 	snprintf(link, sizeof(link), "%s/" TRIAL, dir);

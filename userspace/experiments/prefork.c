@@ -214,16 +214,11 @@ static void report(uint64_t *samples, uint64_t elapsed, uint64_t faults)
 
 int main(int argc, char **argv)
 {
-	static const struct program program = {
-		.name = "prefork",
-		.doc = doc,
-		.opts = opts,
-	};
 	uint64_t *samples, *faults, rng, start, elapsed, i;
 	int fds[2], status;
 	pid_t server;
 
-	options_parse(argc, argv, &program);
+	options_parse(argc, argv, doc, opts, NULL);
 	if (env.part > env.size)
 		die("--part: the most is --size");
 	region_require(env.kind, env.size, 2);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/region.h"
 #include "common/row.h"
 #include "common/samples.h"
 #include "common/util.h"
@@ -190,7 +191,7 @@ void put_redis(const struct env *env, const struct server *server,
 	row_number(&row, "cow_bytes", CSV_ONLY, cow);
 	row_number(&row, "growth_kb", CSV_ONLY, save->growth_kb);
 	row_number(&row, "server_peak_kb", CSV_ONLY,
-		   process_kb(server->pid, "VmHWM:"));
+		   memory_peak_kb(server->pid));
 	row_number(&row, "child_peak_kb", CSV_ONLY, save->child_peak_kb);
 	row_number(&row, "rdb_bytes", CSV_ONLY, st.st_size);
 	row_end(&row, true);

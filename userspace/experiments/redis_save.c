@@ -8,26 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/region.h"
 #include "common/util.h"
 #include "experiments/redisload.h"
-
-/**
- * process_kb - a number of a process's status
- * @pid: the process
- * @key: begin of the line, with its colon
- *
- * Return: the number, 0 if the kernel does not tell.
- */
-uint64_t process_kb(pid_t pid, const char *key)
-{
-	char path[64], text[4096];
-	uint64_t value = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (read_text(path, text, sizeof(text)))
-		text_field(text, key, &value);
-	return value;
-}
 
 /**
  * usage_of - what a process has used
@@ -143,7 +126,7 @@ void save_begun(struct save *save, const struct server *server)
  */
 void save_watch(struct save *save, uint64_t anon_before)
 {
-	uint64_t peak = process_kb(save->child, "VmHWM:");
+	uint64_t peak = memory_peak_kb(save->child);
 	uint64_t anon = anon_kb();
 
 	if (peak > save->child_peak_kb)

@@ -112,18 +112,13 @@ static void start_full(struct server *server, const struct env *env)
 
 int main(int argc, char **argv)
 {
-	static const struct program program = {
-		.name = "redisload",
-		.doc = doc,
-		.opts = opts,
-	};
 	static struct load load;
 	struct save save = { 0 };
 	struct server server;
 	uint32_t *versions;
 	char path[512];
 
-	options_parse(argc, argv, &program);
+	options_parse(argc, argv, doc, opts, NULL);
 	env.margin *= 1000000;
 	env.interval *= 1000000;
 	versions = calloc(env.set.keys, sizeof(*versions));

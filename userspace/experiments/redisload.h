@@ -128,7 +128,6 @@ void server_start(struct server *server, const struct env *env);
 void server_stop(struct server *server);
 
 /* redis_save.c */
-uint64_t process_kb(pid_t pid, const char *key);
 struct usage usage_of(pid_t pid);
 struct usage usage_between(const struct usage *from, const struct usage *to);
 uint64_t anon_kb(void);

@@ -199,16 +199,11 @@ static void report(const struct shared *shared, uint64_t round)
 
 int main(int argc, char **argv)
 {
-	static const struct program program = {
-		.name = "scaling",
-		.doc = doc,
-		.opts = opts,
-	};
 	pthread_barrierattr_t attr;
 	struct shared *shared;
 	uint64_t round;
 
-	options_parse(argc, argv, &program);
+	options_parse(argc, argv, doc, opts, NULL);
 	if (env.size % (HUGE_BYTES * env.writers))
 		die("--size: expected a multiple of 2M for each writer");
 	shared = shared_alloc(sizeof(*shared), "--writers");
