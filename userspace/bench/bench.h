@@ -27,68 +27,42 @@ enum prepare {
 	PREPARE_MANUAL_COW,
 };
 
-/**
- * struct env - what the command line asks for
- * @size: bytes of the region
- * @pattern: in which order pages are written
- * @pattern_name: as given
- * @writes: number of writes of zipf
- * @pace_ns: work between two writes of paced
- * @pace_iters: the same in iterations; 0: to be calibrated
- * @writer: who writes
- * @threads: by how many threads
- * @kind: what pages
- * @rounds: how often
- * @seed: decides everything random
- * @prepare: what is done to the region before it is written
- * @ahead_batch: pages per call of the runner-ahead, 0: there is none
- * @ahead_distance: pages that it may be ahead of the writer
- * @csv: comma-separated rows
- * @csv_header: and their header
- * @hist: file for histograms, or NULL
- * @samples: file for raw latencies, or NULL
- * @mapper: file for the mapping thread's statistics, or NULL
- * @listen: list of debugfs switches, or NULL
- * @debugfs: their directory
- * @large_copies: a COW may copy into large folios
- * @corrupt: for tests: flip a bit before the check, which must see it
- */
+/* What the command line asks for */
 struct env {
-	uint64_t size;
-	struct pattern pattern;
-	const char *pattern_name;
-	uint64_t writes;
-	uint64_t pace_ns;
-	uint64_t pace_iters;
-	enum writer writer;
-	unsigned int threads;
-	enum kind kind;
-	uint64_t rounds;
-	uint64_t seed;
+	uint64_t size; /* bytes of the region */
+	struct pattern pattern; /* in which order pages are written */
+	const char *pattern_name; /* as given */
+	uint64_t writes; /* number of writes of zipf */
+	uint64_t pace_ns; /* work between two writes of paced */
+	uint64_t pace_iters; /* the same in iterations; 0: to be calibrated */
+	enum writer writer; /* who writes */
+	unsigned int threads; /* by how many threads */
+	enum kind kind; /* what pages */
+	uint64_t rounds; /* how often */
+	uint64_t seed; /* decides everything random */
+	/* what is done to the region before it is written */
 	enum prepare prepare;
+	/* pages per call of the runner-ahead, 0: there is none */
 	size_t ahead_batch;
-	size_t ahead_distance;
-	bool csv;
-	bool csv_header;
-	const char *hist;
-	const char *samples;
+	size_t ahead_distance; /* pages that it may be ahead of the writer */
+	bool csv; /* comma-separated rows */
+	bool csv_header; /* and their header */
+	const char *hist; /* file for histograms, or NULL */
+	const char *samples; /* file for raw latencies, or NULL */
+	/* file for the mapping thread's statistics, or NULL */
 	const char *mapper;
-	const char *listen;
-	const char *debugfs;
-	bool large_copies;
+	const char *listen; /* list of debugfs switches, or NULL */
+	const char *debugfs; /* their directory */
+	bool large_copies; /* a COW may copy into large folios */
+	/* for tests: flip a bit before the check, which must see it */
 	bool corrupt;
 };
 
-/**
- * struct listen - cowlab's switches in debugfs, open
- * @count: number of switches
- * @fds: the switches
- * @pid_fd: the file that restricts them to one thread group
- */
+/* Cowlab's switches in debugfs, open */
 struct listen {
-	int count;
-	int fds[LISTEN_MAX];
-	int pid_fd;
+	int count; /* number of switches */
+	int fds[LISTEN_MAX]; /* the switches */
+	int pid_fd; /* the file that restricts them to one thread group */
 };
 
 enum side {
@@ -104,93 +78,55 @@ struct lap {
 	size_t done;
 } __attribute__((aligned(64)));
 
-/**
- * struct side_result - what one process found, for the parent to report
- * @prepare_ns: what --prepare took
- * @faults: minor faults during the writes
- * @majflt: major ones
- * @copied: 4 KiB pages that are its own afterwards, -1 if not known
- * @verdict: the check of its view
- * @laps: a lap a thread
- */
+/* What one process found, for the parent to report */
 struct side_result {
-	uint64_t prepare_ns;
-	long faults;
-	long majflt;
+	uint64_t prepare_ns; /* what --prepare took */
+	long faults; /* minor faults during the writes */
+	long majflt; /* major ones */
+	/* 4 KiB pages that are its own afterwards, -1 if not known */
 	long copied;
-	struct verdict verdict;
-	struct lap laps[];
+	struct verdict verdict; /* the check of its view */
+	struct lap laps[]; /* a lap a thread */
 };
 
-/**
- * struct shared - what both processes see
- * @meet: both processes, or only the parent if the other is gone
- * @gate: all writing threads of all writing processes
- */
+/* What both processes see */
 struct shared {
+	/* both processes, or only the parent if the other is gone */
 	pthread_barrier_t meet;
+	/* all writing threads of all writing processes */
 	pthread_barrier_t gate;
 };
 
-/**
- * struct bench - all that is the same in every round
- * @env: the command line
- * @pages: pages in the region
- * @count: number of writes of a writer
- * @distinct: number of different pages among them
- * @order: which page each goes to
- * @touched: one byte a page, 1 where one goes
- * @frames: the parent's page frames before the writes
- * @samples: latencies of each side
- * @results: results of each side
- * @shared: barriers
- * @listen: debugfs switches
- * @null: their stand-in for the rehearsal
- * @cpus: where this program may run
- * @hist: file, or NULL
- * @raw: file, or NULL
- * @mapper: file, or NULL
- */
+/* All that is the same in every round */
 struct bench {
-	struct env env;
-	size_t pages;
-	size_t count;
-	size_t distinct;
-	uint32_t *order;
-	unsigned char *touched;
-	uint64_t *frames;
-	uint64_t *samples[SIDE_COUNT];
-	struct side_result *results[SIDE_COUNT];
-	struct shared *shared;
-	struct listen listen;
-	struct listen null;
-	cpu_set_t cpus;
-	FILE *hist;
-	FILE *raw;
-	FILE *mapper;
+	struct env env; /* the command line */
+	size_t pages; /* pages in the region */
+	size_t count; /* number of writes of a writer */
+	size_t distinct; /* number of different pages among them */
+	uint32_t *order; /* which page each goes to */
+	unsigned char *touched; /* one byte a page, 1 where one goes */
+	uint64_t *frames; /* the parent's page frames before the writes */
+	uint64_t *samples[SIDE_COUNT]; /* latencies of each side */
+	struct side_result *results[SIDE_COUNT]; /* results of each side */
+	struct shared *shared; /* barriers */
+	struct listen listen; /* debugfs switches */
+	struct listen null; /* their stand-in for the rehearsal */
+	cpu_set_t cpus; /* where this program may run */
+	FILE *hist; /* file, or NULL */
+	FILE *raw; /* file, or NULL */
+	FILE *mapper; /* file, or NULL */
 };
 
-/**
- * struct growth - memory before and after the writes, in KiB
- * @known: false if the kernel does not tell
- * @before: of both processes
- * @after: of both
- * @peak: the most that a process had mapped, 0 if there is none
- */
+/* Memory before and after the writes, in KiB */
 struct growth {
-	bool known;
-	uint64_t before;
-	uint64_t after;
+	bool known; /* false if the kernel does not tell */
+	uint64_t before; /* of both processes */
+	uint64_t after; /* of both */
+	/* the most that a process had mapped, 0 if there is none */
 	uint64_t peak[SIDE_COUNT];
 };
 
-/**
- * side_writes - whether a process writes
- * @env: the command line
- * @side: the process
- *
- * Return: true if it does.
- */
+/* Whether a process writes. Return: true if it does. */
 static inline bool side_writes(const struct env *env, enum side side)
 {
 	return env->writer == WRITER_BOTH ||

@@ -10,7 +10,6 @@
 #include "bench/bench.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -45,22 +44,6 @@ static void corrupt(const struct bench *bench, const struct region *region,
 }
 
 /*
- * Memory of both processes, or of the parent alone if the child is gone (0).
- * False if the kernel does not tell.
- */
-static bool memory_of_both(pid_t child, uint64_t *kb)
-{
-	uint64_t other = 0;
-
-	if (!memory_kb(0, child ? 2 : 1, kb))
-		return false;
-	if (child && !memory_kb(child, 2, &other))
-		return false;
-	*kb += other;
-	return true;
-}
-
-/*
  * A process's part of a round, from the fork to its verdict. What is measured
  * from outside is measured while everybody waits between two meetings.
  */
@@ -88,13 +71,13 @@ static void run_side(const struct bench *bench, const struct region *region,
 		team_rehearse(team);
 	pthread_barrier_wait(meet);
 	if (growth)
-		growth->known = memory_of_both(child, &growth->before);
+		growth->known = memory_with_child(child, &growth->before);
 	pthread_barrier_wait(meet);
 	if (writer)
 		team_write(team);
 	pthread_barrier_wait(meet);
 	if (growth) {
-		growth->known &= memory_of_both(child, &growth->after);
+		growth->known &= memory_with_child(child, &growth->after);
 		growth->peak[SIDE_PARENT] = memory_peak_kb(0);
 		if (child)
 			growth->peak[SIDE_CHILD] = memory_peak_kb(child);

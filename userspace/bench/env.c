@@ -3,7 +3,6 @@
 
 #include "bench/bench.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -153,12 +152,12 @@ static void check_options(void)
 
 	region_check_size(env.kind, env.size);
 	if (pages > MAX_PAGES)
-		die("--size: the most is %" PRIu64 " bytes",
+		die("--size: the most is %lu bytes",
 		    (uint64_t)(MAX_PAGES * PAGE_BYTES));
 	if (env.pattern.kind == PATTERN_SPARSE && env.pattern.step > pages)
 		invalid("pattern", env.pattern_name,
-			"sparse2 to sparse%" PRIu64 " with --size %" PRIu64,
-			pages, env.size);
+			"sparse2 to sparse%lu with --size %lu", pages,
+			env.size);
 	if (env.pattern.kind == PATTERN_REUSE && env.writer != WRITER_PARENT)
 		invalid("writer", writers[env.writer],
 			"parent with pattern reuse");
@@ -167,12 +166,7 @@ static void check_options(void)
 		die("--threads: %u threads for %zu writes", env.threads, count);
 }
 
-/**
- * env_parse - parse and check the command line, or exit
- * @argc: from main()
- * @argv: from main()
- * @result: the result
- */
+/* Parse and check the command line, or exit */
 void env_parse(int argc, char **argv, struct env *result)
 {
 	options_parse(argc, argv, doc, opts, NULL);

@@ -38,13 +38,10 @@ static bool put(int fd, const char *text, ssize_t len)
 	return n == len;
 }
 
-/**
- * listen_open - open the switches of a list
- * @listen: the result
- * @dir: cowlab's directory in debugfs
- * @list: names, separated by commas; NULL for none
- *
- * Leaves with an error if one is missing.
+/*
+ * Open the switches of a list. @dir: cowlab's directory in debugfs. @list:
+ * names, separated by commas; NULL for none. Leaves with an error if one is
+ * missing.
  */
 void listen_open(struct listen *listen, const char *dir, const char *list)
 {
@@ -73,11 +70,7 @@ void listen_open(struct listen *listen, const char *dir, const char *list)
 	listen->pid_fd = open_file(dir, "pid");
 }
 
-/**
- * listen_rehearsal - as many switches that switch nothing
- * @listen: the result
- * @real: what to imitate
- */
+/* As many switches that switch nothing. @real: what to imitate. */
 void listen_rehearsal(struct listen *listen, const struct listen *real)
 {
 	int i;
@@ -90,10 +83,9 @@ void listen_rehearsal(struct listen *listen, const struct listen *real)
 	}
 }
 
-/**
- * listen_pid - restrict the switches to a thread group
- * @listen: the switches
- * @pid: the thread group, 0 for everyone
+/*
+ * Restrict the switches to a thread group. @pid: the thread group, 0 for
+ * everyone.
  */
 void listen_pid(const struct listen *listen, int pid)
 {
@@ -108,15 +100,9 @@ void listen_pid(const struct listen *listen, int pid)
 		    strerror(errno));
 }
 
-/**
- * listen_set - turn every switch on or off
- * @listen: the switches
- * @on: which
- *
- * No more than system calls: it is called next to timed code and from signal
- * handlers.
- *
- * Return: false if a switch refused.
+/*
+ * Turn every switch on or off. No more than system calls: it is called next to
+ * timed code and from signal handlers. Return: false if a switch refused.
  */
 bool listen_set(const struct listen *listen, bool on)
 {
@@ -128,11 +114,9 @@ bool listen_set(const struct listen *listen, bool on)
 	return good;
 }
 
-/**
- * listen_stop - turn every switch off and listen to everyone
- * @listen: the switches
- *
- * For an early end; errors do not matter any more.
+/*
+ * Turn every switch off and listen to everyone. For an early end; errors do
+ * not matter any more.
  */
 void listen_stop(const struct listen *listen)
 {

@@ -7,7 +7,6 @@
 #include "common/manual_cow.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -89,9 +88,8 @@ static long show(const char *when, const struct region *region)
 		printf("own (pagemap) %ld of %zu", own,
 		       region->size / PAGE_BYTES);
 	if (known)
-		printf(", shared %" PRIu64 " kB, private %" PRIu64
-		       " kB (smaps)",
-		       kb[0] + kb[1], kb[2] + kb[3]);
+		printf(", shared %lu kB, private %lu kB (smaps)", kb[0] + kb[1],
+		       kb[2] + kb[3]);
 	putchar('\n');
 	return own;
 }
@@ -184,10 +182,7 @@ static void time_forks(const struct region *region)
 	for (phase = WITHOUT; phase < OVER; phase++)
 		stats_compute(longest[phase], args.forks, &ignored);
 	i = args.forks / 2;
-	printf("longest fork, median of %" PRIu64
-	       " rounds: without the call %" PRIu64
-	       " ns (%u forks), during it %" PRIu64
-	       " ns (%u forks), ratio %.3f\n",
+	printf("longest fork, median of %lu rounds: without the call %lu ns (%u forks), during it %lu ns (%u forks), ratio %.3f\n",
 	       args.forks, longest[WITHOUT][i], forks[WITHOUT],
 	       longest[DURING][i], forks[DURING],
 	       (double)longest[DURING][i] / longest[WITHOUT][i]);
@@ -222,13 +217,13 @@ int main(int argc, char **argv)
 		ret = manual_cow(region.base, region.size, args.flags);
 		error = errno;
 		took = now_ns() - start;
-		printf("manual_cow(%p, %zu, %" PRIu64 ") = %d", region.base,
+		printf("manual_cow(%p, %zu, %lu) = %d", region.base,
 		       region.size, args.flags, ret);
 		if (ret)
 			printf(" %s (%s)\n", strerrorname_np(error),
 			       strerror(error));
 		else
-			printf(", %" PRIu64 " ns per page\n",
+			printf(", %lu ns per page\n",
 			       took / (region.size / PAGE_BYTES));
 	}
 	own = show("after call", &region);

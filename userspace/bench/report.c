@@ -4,40 +4,37 @@
 #include "bench/bench.h"
 
 #include "common/row.h"
+#include "common/samples.h"
 #include "common/util.h"
-
-#include <inttypes.h>
 
 /* What stands above the table. */
 static void print_title(const struct env *env)
 {
-	printf("pattern %s, kind %s, size %" PRIu64
-	       " KiB, threads %u, seed %" PRIu64 "\n",
+	printf("pattern %s, kind %s, size %lu KiB, threads %u, seed %lu\n",
 	       env->pattern_name, kind_names[env->kind], env->size / 1024,
 	       env->threads, env->seed);
 	if (env->pattern.kind == PATTERN_PACED)
-		printf("%" PRIu64 " iterations of work between two writes\n",
+		printf("%lu iterations of work between two writes\n",
 		       env->pace_iters);
 }
 
-/**
- * report_row - print one writer's result of a round
- * @bench: the bench; the side's samples are sorted afterwards
- * @side: the writer
- * @round: from 1 on
- * @growth: memory before and after
- * @first: this is the first row
+/*
+ * Print one writer's result of a round. @bench: the bench; the side's samples
+ * are sorted afterwards. @round: from 1 on. @growth: memory before and after.
+ * @first: this is the first row.
  */
 void report_row(const struct bench *bench, enum side side, uint64_t round,
 		const struct growth *growth, bool first)
 {
 	const struct side_result *result = bench->results[side];
 	const struct env *env = &bench->env;
-	uint64_t start = UINT64_MAX, end = 0;
+	const char *writer = side == SIDE_CHILD ? "child" : "parent";
+	const uint64_t *peak = growth->peak;
+	uint64_t start = UINT64_MAX, end = 0, elapsed;
 	bool copied = result->copied >= 0;
+	bool waste = copied && env->kind != KIND_HUGETLB;
 	uint64_t wasted = 0, grown = 0;
 	struct stats s;
-	struct row row;
 	unsigned int i;
 
 	if (bench->raw &&
@@ -58,30 +55,30 @@ void report_row(const struct bench *bench, enum side side, uint64_t round,
 	if (growth->after > growth->before)
 		grown = growth->after - growth->before;
 
+	elapsed = end - start + result->prepare_ns;
 	if (first && !env->csv)
 		print_title(env);
-	row_begin(&row, stdout, env->csv);
-	row_text(&row, "pattern", CSV_ONLY, env->pattern_name);
-	row_text(&row, "kind", CSV_ONLY, kind_names[env->kind]);
-	row_text(&row, "writer", -6, side == SIDE_CHILD ? "child" : "parent");
-	row_number(&row, "threads", CSV_ONLY, env->threads);
-	row_number(&row, "round", 5, round);
-	row_number(&row, "size", CSV_ONLY, env->size);
-	row_number(&row, "count", 8, s.count);
-	row_stats(&row, &s);
-	row_number(&row, "elapsed_ns", 12, end - start + result->prepare_ns);
-	row_number(&row, "faults", 7, result->faults);
-	if (!env->csv)
-		row_number(&row, "majflt", 6, result->majflt);
-	row_number(&row, "pages_touched", 7, bench->distinct);
-	row_maybe(&row, "pages_copied", 7, copied, result->copied);
-	row_maybe(&row, "pages_wasted", 7, copied && env->kind != KIND_HUGETLB,
-		  wasted);
-	row_maybe(&row, "rss_growth_kb", 13, growth->known, grown);
-	row_maybe(&row, "parent_peak_kb", CSV_ONLY, growth->peak[SIDE_PARENT],
-		  growth->peak[SIDE_PARENT]);
-	row_maybe(&row, "child_peak_kb", CSV_ONLY, growth->peak[SIDE_CHILD],
-		  growth->peak[SIDE_CHILD]);
-	row_text(&row, "verified", -3, "yes");
-	row_end(&row, first && (!env->csv || env->csv_header));
+	if (!env->csv) {
+		row_table(
+			first,
+			"round=%5lu writer=%-6s count=%8lu " ROW_STATS
+			" elapsed_ns=%12lu faults=%7ld majflt=%6ld touched=%7zu copied=%7s wasted=%7s rss_kb=%7s verified=%s",
+			round, writer, s.count, ROW_STATS_OF(&s), elapsed,
+			result->faults, result->majflt, bench->distinct,
+			cell_table(copied, result->copied).text,
+			cell_table(waste, wasted).text,
+			cell_table(growth->known, grown).text, "yes");
+		return;
+	}
+	row_csv(stdout, first && env->csv_header,
+		"pattern=%s kind=%s writer=%s threads=%u round=%lu size=%lu count=%lu " ROW_STATS
+		" elapsed_ns=%lu faults=%ld pages_touched=%zu pages_copied=%s pages_wasted=%s rss_growth_kb=%s parent_peak_kb=%s child_peak_kb=%s verified=%s",
+		env->pattern_name, kind_names[env->kind], writer, env->threads,
+		round, env->size, s.count, ROW_STATS_OF(&s), elapsed,
+		result->faults, bench->distinct,
+		cell_csv(copied, result->copied).text,
+		cell_csv(waste, wasted).text,
+		cell_csv(growth->known, grown).text,
+		cell_csv(peak[SIDE_PARENT], peak[SIDE_PARENT]).text,
+		cell_csv(peak[SIDE_CHILD], peak[SIDE_CHILD]).text, "yes");
 }

@@ -63,38 +63,23 @@ struct cursor {
 	size_t next;
 };
 
-/**
- * struct runner - the runner-ahead
- * @beside: the thread
- * @base: the region
- * @batch: pages per call
- * @distance: pages it may be ahead
- * @faults: minor faults it took
- * @threads: number of cursors
- * @cursors: one per writing thread
- */
+/* The runner-ahead */
 struct runner {
-	struct beside beside;
-	unsigned char *base;
-	size_t batch;
-	size_t distance;
-	long faults;
-	unsigned int threads;
-	struct cursor cursors[];
+	struct beside beside; /* the thread */
+	unsigned char *base; /* the region */
+	size_t batch; /* pages per call */
+	size_t distance; /* pages it may be ahead */
+	long faults; /* minor faults it took */
+	unsigned int threads; /* number of cursors */
+	struct cursor cursors[]; /* one per writing thread */
 };
 
-/**
- * struct mapper - the thread that maps and unmaps
- * @beside: the thread
- * @out: where its statistics go
- * @count: number of samples
- * @samples: nanoseconds of an mmap and a munmap together
- */
+/* The thread that maps and unmaps */
 struct mapper {
-	struct beside beside;
-	FILE *out;
-	size_t count;
-	uint64_t *samples;
+	struct beside beside; /* the thread */
+	FILE *out; /* where its statistics go */
+	size_t count; /* number of samples */
+	uint64_t *samples; /* nanoseconds of an mmap and a munmap together */
 };
 
 static void set_state(struct beside *beside, enum state state)
@@ -236,13 +221,10 @@ static void *runner_main(void *arg)
 	return NULL;
 }
 
-/**
- * runner_start - get the runner-ahead ready
- * @bench: the bench
- * @region: what is to be written
- * @result: the laps of the threads that will write it
- *
- * Return: the runner-ahead, or NULL if there is none.
+/*
+ * Get the runner-ahead ready. @region: what is to be written. @result: the
+ * laps of the threads that will write it. Return: the runner-ahead, or NULL if
+ * there is none.
  */
 struct runner *runner_start(const struct bench *bench,
 			    const struct region *region,
@@ -275,21 +257,16 @@ struct runner *runner_start(const struct bench *bench,
 	return runner;
 }
 
-/**
- * runner_go - let the runner-ahead begin
- * @runner: the runner-ahead; NULL does nothing
- */
+/* Let the runner-ahead begin. @runner: the runner-ahead; NULL does nothing. */
 void runner_go(struct runner *runner)
 {
 	if (runner)
 		set_state(&runner->beside, RUNNING);
 }
 
-/**
- * runner_stop - end the runner-ahead
- * @runner: the runner-ahead; it is freed; NULL does nothing
- *
- * Return: its page faults, which are not the writers'.
+/*
+ * End the runner-ahead. @runner: the runner-ahead; it is freed; NULL does
+ * nothing. Return: its page faults, which are not the writers'.
  */
 long runner_stop(struct runner *runner)
 {
@@ -321,12 +298,7 @@ static void *mapper_main(void *arg)
 	return NULL;
 }
 
-/**
- * mapper_start - get the mapper ready
- * @bench: the bench
- *
- * Return: the mapper, or NULL if there is none.
- */
+/* Get the mapper ready. Return: the mapper, or NULL if there is none. */
 struct mapper *mapper_start(const struct bench *bench)
 {
 	struct mapper *mapper;
@@ -344,33 +316,27 @@ struct mapper *mapper_start(const struct bench *bench)
 	return mapper;
 }
 
-/**
- * mapper_go - let the mapper begin
- * @mapper: the mapper; NULL does nothing
- */
+/* Let the mapper begin. @mapper: the mapper; NULL does nothing. */
 void mapper_go(struct mapper *mapper)
 {
 	if (mapper)
 		set_state(&mapper->beside, RUNNING);
 }
 
-/**
- * mapper_stop - end the mapper, and write its line
- * @mapper: the mapper; it is freed; NULL does nothing
+/*
+ * End the mapper, and write its line. @mapper: the mapper; it is freed; NULL
+ * does nothing.
  */
 void mapper_stop(struct mapper *mapper)
 {
 	struct stats s;
-	struct row row;
 
 	if (!mapper)
 		return;
 	stop(&mapper->beside);
 	stats_compute(mapper->samples, mapper->count, &s);
-	row_begin(&row, mapper->out, true);
-	row_number(&row, "count", CSV_ONLY, s.count);
-	row_stats(&row, &s);
-	row_end(&row, false);
+	row_csv(mapper->out, false, "count=%lu " ROW_STATS, s.count,
+		ROW_STATS_OF(&s));
 	munmap(mapper->samples, MAPPER_SAMPLES * sizeof(uint64_t));
 	free(mapper);
 }

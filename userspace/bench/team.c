@@ -21,33 +21,21 @@
 #define STACK_BYTES (256UL << 10)
 #define DUMMY_PAGES_PER_THREAD 16
 
-/**
- * struct job - writes to be timed
- * @base: memory that is written
- * @size: its bytes
- * @order: which page each write goes to
- * @samples: where the latencies go
- * @count: number of writes
- * @seed: the round's seed
- * @who: whose value is written
- * @pace_iters: work between writes
- * @prepare: what is done before
- * @listen: what is switched on meanwhile
- * @runner: thread that breaks COW during the writes, or NULL
- * @mapper: thread that maps memory during the writes, or NULL
- */
+/* Writes to be timed */
 struct job {
-	unsigned char *base;
-	size_t size;
-	const uint32_t *order;
-	uint64_t *samples;
-	size_t count;
-	uint64_t seed;
-	enum who who;
-	uint64_t pace_iters;
-	enum prepare prepare;
-	const struct listen *listen;
+	unsigned char *base; /* memory that is written */
+	size_t size; /* its bytes */
+	const uint32_t *order; /* which page each write goes to */
+	uint64_t *samples; /* where the latencies go */
+	size_t count; /* number of writes */
+	uint64_t seed; /* the round's seed */
+	enum who who; /* whose value is written */
+	uint64_t pace_iters; /* work between writes */
+	enum prepare prepare; /* what is done before */
+	const struct listen *listen; /* what is switched on meanwhile */
+	/* thread that breaks COW during the writes, or NULL */
 	struct runner *runner;
+	/* thread that maps memory during the writes, or NULL */
 	struct mapper *mapper;
 };
 
@@ -60,21 +48,14 @@ struct member {
 	unsigned int index;
 };
 
-/**
- * struct team - the writing threads of a process
- * @bench: the bench
- * @side: which process
- * @leader: whether it turns the switches
- * @rehearsal: what is written first
- * @real: and then
- * @members: all threads; the first is the process's own
- */
+/* The writing threads of a process */
 struct team {
-	const struct bench *bench;
-	enum side side;
-	bool leader;
-	struct job rehearsal;
-	struct job real;
+	const struct bench *bench; /* the bench */
+	enum side side; /* which process */
+	bool leader; /* whether it turns the switches */
+	struct job rehearsal; /* what is written first */
+	struct job real; /* and then */
+	/* all threads; the first is the process's own */
 	struct member members[];
 };
 
@@ -279,14 +260,9 @@ static void start_threads(struct team *team)
 	pin(team, 0);
 }
 
-/**
- * team_start - get a process's writing threads ready
- * @bench: the bench
- * @region: what they are to write
- * @side: which process this is
- * @seed: the round's seed
- *
- * Return: the team.
+/*
+ * Get a process's writing threads ready. @region: what they are to write.
+ * @side: which process this is. Return: the team.
  */
 struct team *team_start(const struct bench *bench, const struct region *region,
 			enum side side, uint64_t seed)
@@ -324,27 +300,20 @@ struct team *team_start(const struct bench *bench, const struct region *region,
 	return team;
 }
 
-/**
- * team_rehearse - write the dummy region, to have met every page of the code
- * @team: the team
- */
+/* Write the dummy region, to have met every page of the code */
 void team_rehearse(const struct team *team)
 {
 	section(team, 0, &team->rehearsal);
 }
 
-/**
- * team_write - write the region, every write timed
- * @team: the team
- */
+/* Write the region, every write timed */
 void team_write(const struct team *team)
 {
 	section(team, 0, &team->real);
 }
 
-/**
- * team_finish - end the threads, and listen to everyone again
- * @team: the team; it is freed
+/*
+ * End the threads, and listen to everyone again. @team: the team; it is freed.
  */
 void team_finish(struct team *team)
 {

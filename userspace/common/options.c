@@ -4,7 +4,6 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,8 +42,7 @@ uint64_t number_arg(const char *option, const char *arg, uint64_t min,
 	uint64_t value;
 
 	if (!parse_u64(arg, &value) || value < min || value > max)
-		invalid(option, arg, "a number from %" PRIu64 " to %" PRIu64,
-			min, max);
+		invalid(option, arg, "a number from %lu to %lu", min, max);
 	return value;
 }
 
@@ -58,7 +56,7 @@ static const char *size_text(uint64_t bytes, char text[24])
 		bytes /= 1024;
 		i++;
 	}
-	snprintf(text, 24, "%" PRIu64 "%.1s", bytes, suffix + i);
+	snprintf(text, 24, "%lu%.1s", bytes, suffix + i);
 	return text;
 }
 
@@ -116,8 +114,7 @@ static void set(const struct opt *opt, char *arg)
 	case OPT_TYPE_NUMBER:
 		value = number_arg(opt->name, arg, opt->min, opt->max);
 		if (opt->unit && value % opt->unit)
-			invalid(opt->name, arg, "a multiple of %" PRIu64,
-				opt->unit);
+			invalid(opt->name, arg, "a multiple of %lu", opt->unit);
 		break;
 	case OPT_TYPE_SIZE:
 		value = size_arg(opt, arg);

@@ -16,42 +16,27 @@ enum opt_type {
 	OPT_TYPE_CALL,
 };
 
-/**
- * struct opt - an option and the variable that it sets
- * @name: the long name; NULL ends a table
- * @key: the short name, 0 if there is none
- * @arg: the value's name in --help; NULL: the option has no value
- * @help: its line in --help
- * @group: place in --help: options with the same number stand together
- * @type: what values are valid
- * @to: the variable
- * @bytes: size of the variable
- * @min: least value of a number or size
- * @max: greatest value
- * @unit: the value must be a multiple of this
- * @names: values of a choice, which sets the index; NULL ends them
- * @call: stores the value; returns false if the value is invalid
- * @expected: what @call accepts
- * @optional: the value may be absent; then @call gets NULL
- * @hidden: not shown in --help
- */
+/* An option and the variable that it sets */
 struct opt {
-	const char *name;
-	int key;
+	const char *name; /* the long name; NULL ends a table */
+	int key; /* the short name, 0 if there is none */
+	/* the value's name in --help; NULL: the option has no value */
 	const char *arg;
-	const char *help;
+	const char *help; /* its line in --help */
+	/* place in --help: options with the same number stand together */
 	int group;
-	enum opt_type type;
-	void *to;
-	size_t bytes;
-	uint64_t min;
-	uint64_t max;
-	uint64_t unit;
+	enum opt_type type; /* what values are valid */
+	void *to; /* the variable */
+	size_t bytes; /* size of the variable */
+	uint64_t min; /* least value of a number or size */
+	uint64_t max; /* greatest value */
+	uint64_t unit; /* the value must be a multiple of this */
+	/* values of a choice, which sets the index; NULL ends them */
 	const char *const *names;
-	bool (*call)(const char *arg);
-	const char *expected;
-	bool optional;
-	bool hidden;
+	bool (*call)(const char *arg); /* stores the value; false: invalid */
+	const char *expected; /* what @call accepts */
+	bool optional; /* the value may be absent; then @call gets NULL */
+	bool hidden; /* not shown in --help */
 };
 
 #define OPT_VARIABLE(variable) .to = &(variable), .bytes = sizeof(variable)

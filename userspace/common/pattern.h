@@ -18,14 +18,10 @@ enum pattern_kind {
 	PATTERN_PACED,
 };
 
-/**
- * struct pattern - in which order pages are written
- * @kind: the family
- * @step: for sparse, every how manieth page; otherwise 1
- */
+/* In which order pages are written */
 struct pattern {
-	enum pattern_kind kind;
-	uint64_t step;
+	enum pattern_kind kind; /* the family */
+	uint64_t step; /* for sparse, every how manieth page; otherwise 1 */
 };
 
 /* Who wrote a word: each has values of its own. */

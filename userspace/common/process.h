@@ -5,16 +5,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/**
- * struct holder - a child that holds what its parent had at the fork
- * @pid: the child
- * @release: closing it ends the child
- * @fork_ns: duration of fork() in the parent
- */
+/* A child that holds what its parent had at the fork */
 struct holder {
-	pid_t pid;
-	int release;
-	uint64_t fork_ns;
+	pid_t pid; /* the child */
+	int release; /* closing it ends the child */
+	uint64_t fork_ns; /* duration of fork() in the parent */
 };
 
 pid_t fork_tied(void);

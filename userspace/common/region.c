@@ -44,8 +44,7 @@ void region_check_size(enum kind kind, uint64_t size)
 	uint64_t unit = kind == KIND_4K ? PAGE_BYTES : HUGE_BYTES;
 
 	if (size % unit)
-		die("invalid --size '%" PRIu64
-		    "': expected a multiple of %" PRIu64 " with --kind %s",
+		die("invalid --size '%lu': expected a multiple of %lu with --kind %s",
 		    size, unit, kind_names[kind]);
 }
 
@@ -68,9 +67,7 @@ static void require_hugetlb(size_t size, unsigned int copies)
 	read_number(HUGE_POOL "nr_hugepages", &total);
 	available -= reserved < available ? reserved : available;
 	if (available < need)
-		die("--kind hugetlb: %" PRIu64
-		    " free huge pages of 2 MiB needed, %" PRIu64
-		    " there: echo %" PRIu64 " >/proc/sys/vm/nr_hugepages",
+		die("--kind hugetlb: %lu free huge pages of 2 MiB needed, %lu there: echo %lu >/proc/sys/vm/nr_hugepages",
 		    need, available, total + need - available);
 }
 
@@ -213,9 +210,7 @@ void region_check(const struct region *region, uint64_t seed, enum who who,
 void verdict_require(const struct verdict *verdict, const char *where)
 {
 	if (verdict->wrong)
-		die("wrong byte in %s at offset 0x%" PRIx64
-		    ": expected 0x%02x, found 0x%02x (%" PRIu64
-		    " wrong in all)",
+		die("wrong byte in %s at offset 0x%lx: expected 0x%02x, found 0x%02x (%lu wrong in all)",
 		    where, verdict->offset, verdict->expected, verdict->found,
 		    verdict->wrong);
 }
@@ -443,12 +438,10 @@ static void check_kind(const struct region *region)
 	    !region_smaps(region, "AnonHugePages:", &kb))
 		return;
 	if (region->kind == KIND_THP && kb != region->size / 1024)
-		die("--kind thp: only %" PRIu64
-		    " of %zu KiB are huge pages: see /sys/kernel/mm/transparent_hugepage/enabled",
+		die("--kind thp: only %lu of %zu KiB are huge pages: see /sys/kernel/mm/transparent_hugepage/enabled",
 		    kb, region->size / 1024);
 	if (region->kind != KIND_THP && kb)
-		die("--kind %s: %" PRIu64
-		    " KiB are huge pages of 2 MiB: see /sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled",
+		die("--kind %s: %lu KiB are huge pages of 2 MiB: see /sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled",
 		    kind_names[region->kind], kb);
 	if (region->kind == KIND_MTHP)
 		check_large_folios(region);
@@ -506,29 +499,37 @@ void warm_process(const struct region *region)
 	}
 }
 
-/**
- * memory_kb - a process's proportional share of memory
- * @pid: the process, 0 for the caller
- * @sharers: by how many processes shared huge pages are shared
- * @kb: the result
- *
- * Pss does not count hugetlb pages; those are added.
- *
- * Return: false if the kernel does not tell.
- */
-bool memory_kb(pid_t pid, unsigned int sharers, uint64_t *kb)
+/* A process's Pss and, which Pss does not count, its share of hugetlb pages. */
+static bool memory_kb(pid_t pid, unsigned int sharers, uint64_t *kb)
 {
 	uint64_t own = 0, shared = 0;
 	char path[64], text[2048];
 
-	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup",
-		 pid ? pid : getpid());
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
 	if (!read_text(path, text, sizeof(text)) ||
 	    !text_field(text, "Pss:", kb))
 		return false;
 	text_field(text, "Private_Hugetlb:", &own);
 	text_field(text, "Shared_Hugetlb:", &shared);
 	*kb += own + shared / sharers;
+	return true;
+}
+
+/**
+ * memory_with_child - memory of the caller and of a child, shared pages once
+ * @child: the child, 0: there is none
+ * @kb: the result
+ *
+ * Return: false if the kernel does not tell.
+ */
+bool memory_with_child(pid_t child, uint64_t *kb)
+{
+	uint64_t other = 0;
+
+	if (!memory_kb(getpid(), child ? 2 : 1, kb) ||
+	    (child && !memory_kb(child, 2, &other)))
+		return false;
+	*kb += other;
 	return true;
 }
 

@@ -20,34 +20,22 @@ enum kind {
 /* In the order of enum kind, with NULL at the end. */
 extern const char *const kind_names[];
 
-/**
- * struct region - the memory that is written after the fork
- * @base: its beginning, 2 MiB aligned
- * @size: its bytes
- * @map: the whole mapping, with the guards around the region
- * @map_size: bytes of @map
- * @kind: what pages it is made of
- */
+/* The memory that is written after the fork */
 struct region {
-	unsigned char *base;
-	size_t size;
+	unsigned char *base; /* its beginning, 2 MiB aligned */
+	size_t size; /* its bytes */
+	/* the whole mapping, with the guards around the region */
 	unsigned char *map;
-	size_t map_size;
-	enum kind kind;
+	size_t map_size; /* bytes of @map */
+	enum kind kind; /* what pages it is made of */
 };
 
-/**
- * struct verdict - what the check of every byte found
- * @wrong: number of wrong bytes
- * @offset: where the first one is
- * @expected: what it should be
- * @found: what it is
- */
+/* What the check of every byte found */
 struct verdict {
-	uint64_t wrong;
-	uint64_t offset;
-	unsigned char expected;
-	unsigned char found;
+	uint64_t wrong; /* number of wrong bytes */
+	uint64_t offset; /* where the first one is */
+	unsigned char expected; /* what it should be */
+	unsigned char found; /* what it is */
 };
 
 void region_check_size(enum kind kind, uint64_t size);
@@ -72,7 +60,7 @@ long region_exclusive(const struct region *region);
 long region_moved(const struct region *region, const uint64_t *before);
 
 void warm_process(const struct region *region);
-bool memory_kb(pid_t pid, unsigned int sharers, uint64_t *kb);
+bool memory_with_child(pid_t child, uint64_t *kb);
 uint64_t memory_peak_kb(pid_t pid);
 
 #endif /* COWLAB_REGION_H */

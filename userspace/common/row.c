@@ -1,117 +1,96 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A row of results: each cell names its column. */
+/* A row of results: one string has the columns' names and formats. */
 #include "common/row.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/util.h"
 
-/**
- * row_begin - begin a row
- * @row: the row
- * @out: where it is written to
- * @csv: comma-separated values; false: a table
- */
-void row_begin(struct row *row, FILE *out, bool csv)
+static void write_row(FILE *out, bool csv, bool heading, const char *columns,
+		      va_list values)
 {
-	row->out = out;
-	row->csv = csv;
-	row->head_len = 0;
-	row->body_len = 0;
-}
+	char format[1024] = "", head[1024] = "", copy[1024];
+	char *name, *spec, *save = NULL;
+	size_t at = 0, len = 0;
 
-static void add(const struct row *row, char *line, size_t *len, int width,
-		const char *text)
-{
-	const size_t room = sizeof(row->head) - *len;
-	int n;
+	snprintf(copy, sizeof(copy), "%s", columns);
+	for (name = strtok_r(copy, " ", &save); name;
+	     name = strtok_r(NULL, " ", &save)) {
+		const char *joint = !len ? "" : csv ? "," : " ";
 
-	if (row->csv)
-		n = snprintf(line + *len, room, "%s%s", *len ? "," : "", text);
-	else
-		n = snprintf(line + *len, room, "%s%*s", *len ? " " : "", width,
-			     text);
-	if ((size_t)n >= room)
-		die("a row of results is too long");
-	*len += n;
-}
-
-/**
- * row_text - add a cell
- * @row: the row
- * @name: the column's name; a table leaves out `pages_`
- * @width: characters in a table, negative: aligned left; or CSV_ONLY
- * @text: the cell
- */
-void row_text(struct row *row, const char *name, int width, const char *text)
-{
-	if (!row->csv && width == CSV_ONLY)
-		return;
-	if (!row->csv && !strncmp(name, "pages_", 6))
-		name += 6;
-	add(row, row->head, &row->head_len, width, name);
-	add(row, row->body, &row->body_len, width, text);
-}
-
-/**
- * row_number - add a number
- * @row: the row
- * @name: as in row_text()
- * @width: as in row_text()
- * @value: the number
- */
-void row_number(struct row *row, const char *name, int width, uint64_t value)
-{
-	row_maybe(row, name, width, true, value);
-}
-
-/**
- * row_maybe - add a number, or an empty cell
- * @row: the row
- * @name: as in row_text()
- * @width: as in row_text()
- * @known: false: the cell is empty in CSV and a dash in a table
- * @value: the number
- */
-void row_maybe(struct row *row, const char *name, int width, bool known,
-	       uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	if (!known)
-		strcpy(text, row->csv ? "" : "-");
-	row_text(row, name, width, text);
-}
-
-/**
- * row_stats - add the columns from avg_ns to max_ns
- * @row: the row
- * @stats: their values
- */
-void row_stats(struct row *row, const struct stats *stats)
-{
-	row_number(row, "avg_ns", 8, stats->avg);
-	row_number(row, "min_ns", 8, stats->min);
-	row_number(row, "p50_ns", 8, stats->p50);
-	row_number(row, "p90_ns", 8, stats->p90);
-	row_number(row, "p99_ns", 8, stats->p99);
-	row_number(row, "p999_ns", 8, stats->p999);
-	row_number(row, "max_ns", 9, stats->max);
-}
-
-/**
- * row_end - write the row
- * @row: the row
- * @heading: write the names of the columns above it
- */
-void row_end(struct row *row, bool heading)
-{
+		spec = strchr(name, '%');
+		spec[-1] = '\0';
+		len += snprintf(head + len, sizeof(head) - len, "%s%*s", joint,
+				csv ? 0 : atoi(spec + 1), name);
+		if (csv)
+			spec += strspn(spec, "%-0123456789") - 1;
+		at += snprintf(format + at, sizeof(format) - at, "%s%%%s",
+			       joint, spec + 1);
+	}
 	if (heading)
-		fprintf(row->out, "%s\n", row->head);
-	fprintf(row->out, "%s\n", row->body);
-	if (fflush(row->out) || ferror(row->out))
+		fprintf(out, "%s\n", head);
+	vfprintf(out, format, values);
+	fputc('\n', out);
+	if (fflush(out) || ferror(out))
 		die("cannot write the results: %s", strerror(errno));
+}
+
+/**
+ * row_csv - write a row of comma-separated values
+ * @out: the file
+ * @heading: write the names of the columns above it
+ * @columns: for each column its name, =, and the format of its value
+ */
+void row_csv(FILE *out, bool heading, const char *columns, ...)
+{
+	va_list values;
+
+	va_start(values, columns);
+	write_row(out, true, heading, columns, values);
+	va_end(values);
+}
+
+/**
+ * row_table - write a row of a table to standard output
+ * @heading: write the names of the columns above it
+ * @columns: as for row_csv(), each format with its width
+ */
+void row_table(bool heading, const char *columns, ...)
+{
+	va_list values;
+
+	va_start(values, columns);
+	write_row(stdout, false, heading, columns, values);
+	va_end(values);
+}
+
+/**
+ * cell_csv - a number as the text of a cell
+ * @known: false: the cell is empty
+ * @value: the number
+ *
+ * Return: the cell.
+ */
+struct cell cell_csv(bool known, uint64_t value)
+{
+	struct cell cell = { "" };
+
+	if (known)
+		snprintf(cell.text, sizeof(cell.text), "%lu", value);
+	return cell;
+}
+
+/**
+ * cell_table - a number as the text of a cell
+ * @known: false: the cell is a dash
+ * @value: the number
+ *
+ * Return: the cell.
+ */
+struct cell cell_table(bool known, uint64_t value)
+{
+	return known ? cell_csv(true, value) : (struct cell){ "-" };
 }

@@ -4,39 +4,27 @@
 #define COWLAB_ROW_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "common/samples.h"
+/* The columns of a struct stats after its count, and their values. */
+#define ROW_STATS                                                      \
+	"avg_ns=%8lu min_ns=%8lu p50_ns=%8lu p90_ns=%8lu p99_ns=%8lu " \
+	"p999_ns=%8lu max_ns=%9lu"
+#define ROW_STATS_OF(s) \
+	(s)->avg, (s)->min, (s)->p50, (s)->p90, (s)->p99, (s)->p999, (s)->max
 
-/* Width of a cell that a table leaves out. */
-#define CSV_ONLY 0
-
-/**
- * struct row - a row while its cells are added
- * @out: the file it is written to
- * @csv: comma-separated values; false: a table
- * @head_len: bytes in @head
- * @body_len: bytes in @body
- * @head: names of the columns
- * @body: the cells
- */
-struct row {
-	FILE *out;
-	bool csv;
-	size_t head_len;
-	size_t body_len;
-	char head[1024];
-	char body[1024];
+/* A cell that may be unknown. */
+struct cell {
+	char text[24];
 };
 
-void row_begin(struct row *row, FILE *out, bool csv);
-void row_text(struct row *row, const char *name, int width, const char *text);
-void row_number(struct row *row, const char *name, int width, uint64_t value);
-void row_maybe(struct row *row, const char *name, int width, bool known,
-	       uint64_t value);
-void row_stats(struct row *row, const struct stats *stats);
-void row_end(struct row *row, bool heading);
+struct cell cell_csv(bool known, uint64_t value);
+struct cell cell_table(bool known, uint64_t value);
+
+__attribute__((format(printf, 3, 4))) void row_csv(FILE *out, bool heading,
+						   const char *columns, ...);
+__attribute__((format(printf, 2, 3))) void row_table(bool heading,
+						     const char *columns, ...);
 
 #endif /* COWLAB_ROW_H */

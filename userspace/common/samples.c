@@ -3,7 +3,6 @@
 #include "common/samples.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,8 +106,7 @@ int hist_print(FILE *out, const uint64_t *buckets)
 
 	for (b = 0; b < HIST_BUCKETS; b++) {
 		if (buckets[b])
-			fprintf(out, "%" PRIu64 " %" PRIu64 "\n", hist_lower(b),
-				buckets[b]);
+			fprintf(out, "%lu %lu\n", hist_lower(b), buckets[b]);
 	}
 	return fflush(out) || ferror(out) ? -1 : 0;
 }
@@ -191,9 +189,7 @@ void latencies_stats(const struct latencies *latencies, struct stats *stats)
 void stats_print(const char *what, const struct stats *stats, uint64_t elapsed,
 		 uint64_t faults)
 {
-	printf("%8" PRIu64
-	       " %s, %8.1f/s, p50 %7.1f us, p99 %8.1f us, p99.9 %8.1f us, max %8.1f us, %" PRIu64
-	       " faults\n",
+	printf("%8lu %s, %8.1f/s, p50 %7.1f us, p99 %8.1f us, p99.9 %8.1f us, max %8.1f us, %lu faults\n",
 	       stats->count, what, stats->count * 1e9 / elapsed,
 	       stats->p50 / 1e3, stats->p99 / 1e3, stats->p999 / 1e3,
 	       stats->max / 1e3, faults);
@@ -231,6 +227,6 @@ int samples_write(FILE *out, const uint64_t *samples, size_t count)
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		fprintf(out, "%" PRIu64 "\n", samples[i]);
+		fprintf(out, "%lu\n", samples[i]);
 	return fflush(out) || ferror(out) ? -1 : 0;
 }

@@ -11,46 +11,29 @@
 #define HIST_SUBS (1U << HIST_SUB_BITS)
 #define HIST_BUCKETS ((64 - HIST_SUB_BITS + 1) * HIST_SUBS)
 
-/**
- * struct stats - exact statistics of a set of latencies, in nanoseconds
- * @count: how many
- * @avg: mean, rounded to the nearest
- * @min: smallest
- * @p50: median, nearest rank, as the others
- * @p90: 90th percentile
- * @p99: 99th percentile
- * @p999: 99.9th percentile
- * @max: largest
- */
+/* Exact statistics of a set of latencies, in nanoseconds */
 struct stats {
-	uint64_t count;
-	uint64_t avg;
-	uint64_t min;
-	uint64_t p50;
-	uint64_t p90;
-	uint64_t p99;
-	uint64_t p999;
-	uint64_t max;
+	uint64_t count; /* how many */
+	uint64_t avg; /* mean, rounded to the nearest */
+	uint64_t min; /* smallest */
+	uint64_t p50; /* median, nearest rank, as the others */
+	uint64_t p90; /* 90th percentile */
+	uint64_t p99; /* 99th percentile */
+	uint64_t p999; /* 99.9th percentile */
+	uint64_t max; /* largest */
 };
 
 uint64_t nearest_rank(const uint64_t *sorted, size_t count,
 		      unsigned int permille);
 void stats_compute(uint64_t *samples, size_t count, struct stats *stats);
 
-/**
- * struct latencies - latencies as they come
- * @count: how many
- * @sum: their sum
- * @min: the least
- * @max: the greatest
- * @buckets: their histogram
- */
+/* Latencies as they come */
 struct latencies {
-	uint64_t count;
-	uint64_t sum;
-	uint64_t min;
-	uint64_t max;
-	uint64_t buckets[HIST_BUCKETS];
+	uint64_t count; /* how many */
+	uint64_t sum; /* their sum */
+	uint64_t min; /* the least */
+	uint64_t max; /* the greatest */
+	uint64_t buckets[HIST_BUCKETS]; /* their histogram */
 };
 
 void latencies_add(struct latencies *latencies, uint64_t ns);

@@ -2,9 +2,9 @@
 /* Small helpers: errors, numbers, /proc text, shared memory, the clock. */
 #include "common/util.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,33 +71,19 @@ bool parse_u64(const char *text, uint64_t *value)
  */
 bool parse_size(const char *text, uint64_t *bytes)
 {
+	static const char suffixes[] = "KMG";
 	unsigned int shift = 0;
-	const char *end;
+	const char *end, *suffix;
 	uint64_t v;
 
 	if (!parse_digits(text, &end, &v))
 		return false;
-	switch (*end) {
-	case 'k':
-	case 'K':
-		shift = 10;
-		break;
-	case 'm':
-	case 'M':
-		shift = 20;
-		break;
-	case 'g':
-	case 'G':
-		shift = 30;
-		break;
-	case '\0':
-		*bytes = v;
-		return true;
-	default:
-		return false;
+	if (*end) {
+		suffix = strchr(suffixes, toupper((unsigned char)*end));
+		if (!suffix || end[1])
+			return false;
+		shift = 10 * (suffix - suffixes + 1);
 	}
-	if (end[1])
-		return false;
 	return !__builtin_mul_overflow(v, 1ULL << shift, bytes);
 }
 
@@ -173,9 +159,8 @@ void memory_require(uint64_t bytes, const char *option)
 	    !text_field(text, "MemAvailable:", &kb))
 		return;
 	if (bytes / 1024 > kb)
-		die("%s: %" PRIu64 " KiB of memory needed, %" PRIu64
-		    " KiB available",
-		    option, bytes / 1024, kb);
+		die("%s: %lu KiB of memory needed, %lu KiB available", option,
+		    bytes / 1024, kb);
 }
 
 /**

@@ -14,7 +14,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -129,30 +128,19 @@ static const struct opt opts[] = {
 	{ 0 },
 };
 
-/**
- * struct run - a snapshot and the writes beside it
- * @store: the store
- * @cs: its region with libcowsnap
- * @view: the store that is saved: libcowsnap's view, or a copy
- * @child: the child that holds the snapshot of fork()
- * @saved: readable when the child has saved
- * @release: closing it ends the child
- * @over: the snapshot has ended
- * @before: memory before the snapshot, in KiB
- * @after: memory when the store was saved
- * @end_ns: duration of ending the snapshot
- */
+/* A snapshot and the writes beside it */
 struct run {
-	struct store *store;
-	struct cowsnap *cs;
+	struct store *store; /* the store */
+	struct cowsnap *cs; /* its region with libcowsnap */
+	/* the store that is saved: libcowsnap's view, or a copy */
 	const struct store *view;
-	pid_t child;
-	int saved;
-	int release;
-	atomic_bool over;
-	uint64_t before;
-	uint64_t after;
-	uint64_t end_ns;
+	pid_t child; /* the child that holds the snapshot of fork() */
+	int saved; /* readable when the child has saved */
+	int release; /* closing it ends the child */
+	atomic_bool over; /* the snapshot has ended */
+	uint64_t before; /* memory before the snapshot, in KiB */
+	uint64_t after; /* memory when the store was saved */
+	uint64_t end_ns; /* duration of ending the snapshot */
 };
 
 static void child_main(struct run *run, int saved, int release)
@@ -192,14 +180,13 @@ static void begin(struct run *run)
 	run->release = release[1];
 }
 
-/* Memory of this process and of its child, if there is one. */
 static uint64_t memory(pid_t child)
 {
-	uint64_t kb = 0, other = 0;
+	uint64_t kb;
 
-	if (!memory_kb(0, 1, &kb) || (child && !memory_kb(child, 1, &other)))
+	if (!memory_with_child(child, &kb))
 		die("cannot read smaps_rollup: %s", strerror(errno));
-	return kb + other;
+	return kb;
 }
 
 /* The saving thread: saves, or waits for the child that saves; then ends the snapshot. */
@@ -250,7 +237,6 @@ static void report(const struct run *run, const struct round *round,
 	struct snapshot_stats counts = { 0 };
 	uint64_t grown = 0, wasted = 0;
 	struct stats s;
-	struct row row;
 
 	if (hist && (hist_print(hist, l->buckets) | fclose(hist)))
 		die("--hist: cannot write %s", args.hist);
@@ -262,28 +248,25 @@ static void report(const struct run *run, const struct round *round,
 			wasted = counts.pages - round->touched;
 	}
 	latencies_stats(l, &s);
-	row_begin(&row, stdout, args.csv);
-	if (!args.csv)
-		row_text(&row, "snapshot", -8, hows[args.how]);
-	row_text(&row, "pattern", CSV_ONLY, patterns[args.seq]);
-	row_text(&row, "kind", CSV_ONLY, "4k");
-	row_text(&row, "writer", CSV_ONLY, "parent");
-	row_text(&row, "threads", CSV_ONLY, "1");
-	row_number(&row, "round", CSV_ONLY, number);
-	row_number(&row, "size", CSV_ONLY, args.size);
-	row_number(&row, "count", 10, s.count);
-	row_stats(&row, &s);
-	row_number(&row, "elapsed_ns", CSV_ONLY, round->elapsed);
-	row_number(&row, "faults", 7, round->faults);
-	row_number(&row, "pages_touched", 7, round->touched);
-	row_maybe(&row, "pages_copied", 7, cowsnap, counts.pages);
-	row_maybe(&row, "pages_wasted", CSV_ONLY, cowsnap, wasted);
-	row_number(&row, "rss_growth_kb", 13, grown);
-	row_text(&row, "verified", -8, "yes");
-	row_number(&row, "begin_ns", 9, round->begin_ns);
-	row_number(&row, "end_ns", 10, run->end_ns);
-	row_number(&row, "helper_pages", 12, counts.helper_pages);
-	row_end(&row, number == 1);
+	if (!args.csv) {
+		row_table(
+			number == 1,
+			"snapshot=%-8s count=%10lu " ROW_STATS
+			" faults=%7ld touched=%7lu copied=%7lu rss_kb=%7lu begin_ns=%9lu end_ns=%10lu helper=%7lu verified=%s",
+			hows[args.how], s.count, ROW_STATS_OF(&s),
+			round->faults, round->touched, counts.pages, grown,
+			round->begin_ns, run->end_ns, counts.helper_pages,
+			"yes");
+		return;
+	}
+	row_csv(stdout, number == 1,
+		"pattern=%s kind=%s writer=%s threads=%d round=%lu size=%lu count=%lu " ROW_STATS
+		" elapsed_ns=%lu faults=%ld pages_touched=%lu pages_copied=%s pages_wasted=%s rss_growth_kb=%lu verified=%s begin_ns=%lu end_ns=%lu helper_pages=%lu",
+		patterns[args.seq], "4k", "parent", 1, number, args.size,
+		s.count, ROW_STATS_OF(&s), round->elapsed, round->faults,
+		round->touched, cell_csv(cowsnap, counts.pages).text,
+		cell_csv(cowsnap, wasted).text, grown, "yes", round->begin_ns,
+		run->end_ns, counts.helper_pages);
 }
 
 /* The op that takes the snapshot, and those that follow until its end. */
@@ -389,8 +372,8 @@ int main(int argc, char **argv)
 	} else {
 		cs = cowsnap_create(args.size, &args.budget);
 		if (!cs)
-			die("cannot make a region of %" PRIu64 " bytes: %s",
-			    args.size, strerror(errno));
+			die("cannot make a region of %lu bytes: %s", args.size,
+			    strerror(errno));
 		store = cowsnap_base(cs);
 	}
 	store_fill(store, args.size, args.seed, args.seq);

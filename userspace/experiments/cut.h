@@ -6,27 +6,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/**
- * struct entry - one SET, in the order of sending
- * @sent: when, in ns
- * @acked: when the answer was there
- * @key: of the key; all SETs of a key come one after the other
- */
+/* One SET, in the order of sending */
 struct entry {
-	uint64_t sent;
-	uint64_t acked;
+	uint64_t sent; /* when, in ns */
+	uint64_t acked; /* when the answer was there */
+	/* of the key; all SETs of a key come one after the other */
 	uint32_t key;
 };
 
-/**
- * struct cut - when a snapshot may have been taken
- * @after: a SET that it holds was sent then
- * @before: a SET that it does not hold had been answered by then
- * @wrong_key: a key whose version was never written, or UINT32_MAX
- */
+/* When a snapshot may have been taken */
 struct cut {
-	uint64_t after;
+	uint64_t after; /* a SET that it holds was sent then */
+	/* a SET that it does not hold had been answered by then */
 	uint64_t before;
+	/* a key whose version was never written, or UINT32_MAX */
 	uint32_t wrong_key;
 };
 

@@ -7,11 +7,7 @@
 
 #include "common/pattern.h"
 
-/**
- * key_make - a key's name
- * @key: its number
- * @name: room for it
- */
+/* A key's name. @name: room for it. */
 void key_make(uint32_t key, char name[KEY_LEN + 1])
 {
 	int i;
@@ -31,16 +27,12 @@ static uint64_t value_head(const struct dataset *set, uint32_t key,
 	return (mix64(set->seed + key) & ~(uint64_t)UINT32_MAX) | version;
 }
 
-/**
- * value_make - the value of a key in one of its versions
- * @set: the data set
- * @key: the key
- * @version: 0 in the beginning, one more with each SET
- * @value: room for it
- *
- * The first word holds the version, and no two (@key, @version) share the rest.
- * The words follow each other by an addition: a client that makes values must
- * not take longer than the server that stores them.
+/*
+ * The value of a key in one of its versions. @set: the data set. @version: 0
+ * in the beginning, one more with each SET. @value: room for it. The first
+ * word holds the version, and no two (@key, @version) share the rest. The
+ * words follow each other by an addition: a client that makes values must not
+ * take longer than the server that stores them.
  */
 void value_make(const struct dataset *set, uint32_t key, uint32_t version,
 		void *value)
@@ -56,15 +48,9 @@ void value_make(const struct dataset *set, uint32_t key, uint32_t version,
 	}
 }
 
-/**
- * value_read - which version of a key is that?
- * @set: the data set
- * @key: the key
- * @value: what is stored there
- * @len: its bytes
- * @version: the result
- *
- * Return: false if it is not, byte for byte, a value of this key.
+/*
+ * Which version of a key is that?. @set: the data set. @value: what is stored
+ * there. Return: false if it is not, byte for byte, a value of this key.
  */
 bool value_read(const struct dataset *set, uint32_t key, const void *value,
 		size_t len, uint32_t *version)
@@ -106,14 +92,10 @@ static void put_length(FILE *out, uint32_t len)
 	}
 }
 
-/**
- * dataset_write - write the data set, all in version 0, as a Redis RDB file
- * @set: the data set
- * @out: where to
- *
- * A server that starts with it is full within seconds, and has its hash table
- * in the final size: none is resized while the server is measured.
- *
+/*
+ * Write the data set, all in version 0, as a Redis RDB file. @set: the data
+ * set. A server that starts with it is full within seconds, and has its hash
+ * table in the final size: none is resized while the server is measured.
  * Return: 0, or -1 if writing failed.
  */
 int dataset_write(const struct dataset *set, FILE *out)

@@ -10,16 +10,11 @@
 #define KEY_LEN 12
 #define VALUE_MIN 16
 
-/**
- * struct dataset - keys, each with a value that tells its version
- * @keys: how many
- * @bytes: of a value, a multiple of 8, at least VALUE_MIN
- * @seed: decides the values
- */
+/* Keys, each with a value that tells its version */
 struct dataset {
-	uint32_t keys;
-	size_t bytes;
-	uint64_t seed;
+	uint32_t keys; /* how many */
+	size_t bytes; /* of a value, a multiple of 8, at least VALUE_MIN */
+	uint64_t seed; /* decides the values */
 };
 
 void key_make(uint32_t key, char name[KEY_LEN + 1]);

@@ -26,6 +26,9 @@
 #include "common/row.h"
 #include "common/util.h"
 
+#define COLUMNS \
+	"size=%10lu round=%5lu state=%-6s fork_ns=%12lu write_ns=%12lu end_ns=%12lu faults=%8ld"
+
 static const char doc[] =
 	"Time fork(), and the writes after it, by size of the process.\n"
 	"\n"
@@ -64,9 +67,9 @@ static void snapshot(const struct region *region, uint64_t round,
 	const uint64_t seed = mix64(round);
 	struct rusage before, after;
 	uint64_t start, written, ended;
+	const bool first = round == 1 && who == WHO_PARENT;
 	struct holder holder;
-	/* Not on the stack: the frame must fit into a page, for the faults. */
-	static struct row row;
+	long faults;
 
 	holder_start(&holder);
 	getrusage(RUSAGE_SELF, &before);
@@ -74,18 +77,16 @@ static void snapshot(const struct region *region, uint64_t round,
 	region_write(region, seed, who, 0, pages);
 	written = now_ns();
 	getrusage(RUSAGE_SELF, &after);
+	faults = after.ru_minflt - before.ru_minflt;
 	ended = now_ns();
 	holder_end(&holder);
 	ended = now_ns() - ended;
-	row_begin(&row, stdout, env.csv);
-	row_number(&row, "size", 10, env.size);
-	row_number(&row, "round", 5, round);
-	row_text(&row, "state", -6, state);
-	row_number(&row, "fork_ns", 12, holder.fork_ns);
-	row_number(&row, "write_ns", 12, written - start);
-	row_number(&row, "end_ns", 12, ended);
-	row_number(&row, "faults", 8, after.ru_minflt - before.ru_minflt);
-	row_end(&row, round == 1 && who == WHO_PARENT);
+	if (env.csv)
+		row_csv(stdout, first, COLUMNS, env.size, round, state,
+			holder.fork_ns, written - start, ended, faults);
+	else
+		row_table(first, COLUMNS, env.size, round, state,
+			  holder.fork_ns, written - start, ended, faults);
 	region_verify(region, seed, who, 0, pages, "the region");
 }
 

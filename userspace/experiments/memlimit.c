@@ -15,7 +15,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,16 +64,11 @@ static const struct opt opts[] = {
 	{ 0 },
 };
 
-/**
- * struct trial - the result of one run of the command
- * @passed: the command succeeded
- * @peak: bytes that it took
- * @kills: OOM kills
- */
+/* The result of one run of the command */
 struct trial {
-	bool passed;
-	uint64_t peak;
-	uint64_t kills;
+	bool passed; /* the command succeeded */
+	uint64_t peak; /* bytes that it took */
+	uint64_t kills; /* OOM kills */
 };
 
 static const char *file(const char *name)
@@ -145,7 +139,7 @@ static void try(const char *program, uint64_t limit, struct trial *trial)
 	if (mkdir(file(""), 0755) && errno != EEXIST)
 		die("cannot make %s: %s", file(""), strerror(errno));
 	if (limit)
-		snprintf(text, sizeof(text), "%" PRIu64, limit);
+		snprintf(text, sizeof(text), "%lu", limit);
 	set("memory.max", text);
 	/* Without swap accounting there is no such file, and no swap. */
 	if (!access(file("memory.swap.max"), F_OK))
@@ -176,7 +170,6 @@ int main(int argc, char **argv)
 	char dir[] = "/tmp/memlimit.XXXXXX", link[64];
 	uint64_t pass, fail, kills = 0, trials = 1;
 	struct trial first, trial;
-	struct row row;
 
 	env.command = options_parse(argc, argv, doc, opts, "COMMAND [ARG...]");
 	if (!mkdtemp(dir))
@@ -204,17 +197,12 @@ int main(int argc, char **argv)
 	unlink(link);
 	rmdir(dir);
 	if (!env.csv) {
-		printf("peak %" PRIu64 " KiB; passes with %" PRIu64
-		       " KiB, fails with %" PRIu64 " KiB\n",
+		printf("peak %lu KiB; passes with %lu KiB, fails with %lu KiB\n",
 		       first.peak / 1024, pass / 1024, fail / 1024);
 		return 0;
 	}
-	row_begin(&row, stdout, true);
-	row_number(&row, "peak_kb", CSV_ONLY, first.peak / 1024);
-	row_number(&row, "pass_kb", CSV_ONLY, pass / 1024);
-	row_number(&row, "fail_kb", CSV_ONLY, fail / 1024);
-	row_number(&row, "kills", CSV_ONLY, kills);
-	row_number(&row, "trials", CSV_ONLY, trials);
-	row_end(&row, true);
+	row_csv(stdout, true,
+		"peak_kb=%lu pass_kb=%lu fail_kb=%lu kills=%lu trials=%lu",
+		first.peak / 1024, pass / 1024, fail / 1024, kills, trials);
 	return 0;
 }

@@ -86,16 +86,11 @@ static const struct opt opts[] = {
 	{ 0 },
 };
 
-/**
- * struct request - a question, and its answer
- * @page: where the child is to write
- * @check: whether it is to check its whole heap
- * @sum: of what it wrote
- */
+/* A question, and its answer */
 struct request {
-	uint32_t page;
-	bool check;
-	uint64_t sum;
+	uint32_t page; /* where the child is to write */
+	bool check; /* whether it is to check its whole heap */
+	uint64_t sum; /* of what it wrote */
 };
 
 /* What a child's words sum up to if they are there after its writes. */
@@ -192,7 +187,6 @@ static void report(uint64_t *samples, uint64_t elapsed, uint64_t faults)
 {
 	FILE *hist = append_open("--hist", env.hist);
 	struct stats s;
-	struct row row;
 
 	if (hist && hist_write(hist, samples, env.requests))
 		die("--hist: cannot write %s: %s", env.hist, strerror(errno));
@@ -202,14 +196,10 @@ static void report(uint64_t *samples, uint64_t elapsed, uint64_t faults)
 		return;
 	}
 	s.avg = elapsed / s.count;
-	row_begin(&row, stdout, true);
-	row_text(&row, "phase", CSV_ONLY, "all");
-	row_number(&row, "count", CSV_ONLY, s.count);
-	row_number(&row, "elapsed_ns", CSV_ONLY, elapsed);
-	row_stats(&row, &s);
-	row_number(&row, "faults", CSV_ONLY, faults);
-	row_text(&row, "verified", CSV_ONLY, "yes");
-	row_end(&row, true);
+	row_csv(stdout, true,
+		"phase=%s count=%lu elapsed_ns=%lu " ROW_STATS
+		" faults=%lu verified=%s",
+		"all", s.count, elapsed, ROW_STATS_OF(&s), faults, "yes");
 }
 
 int main(int argc, char **argv)

@@ -76,12 +76,7 @@ static void client_receive(struct load *load, struct client *client)
 		die("SET: unexpected answer '%.*s'", (int)len, text);
 }
 
-/**
- * load_start - connect the clients
- * @load: the result
- * @env: the command line
- * @server: the server
- */
+/* Connect the clients */
 void load_start(struct load *load, const struct env *env,
 		const struct server *server)
 {
@@ -119,12 +114,9 @@ enum stage {
 	STAGE_DRAIN,
 };
 
-/**
- * load_run - keep every client busy until the margin after the save has passed
- * @load: the load
- * @save: the result
- *
- * All available answers are taken, and timed, before a new value is made.
+/*
+ * Keep every client busy until the margin after the save has passed. All
+ * available answers are taken, and timed, before a new value is made.
  */
 void load_run(struct load *load, struct save *save)
 {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* redisload's result files. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +38,6 @@ static void put_phase(const struct load *load, FILE *csv, const char *phase,
 {
 	char name[32];
 	struct stats s;
-	struct row row;
 	bool timed;
 	FILE *hist;
 
@@ -48,29 +46,20 @@ static void put_phase(const struct load *load, FILE *csv, const char *phase,
 	hist_write(hist, samples, count);
 	result_end(hist, name);
 	stats_compute(samples, count, &s);
-	timed = s.count && usage->timed;
+	timed = count && usage->timed;
+	count += !count;
 	s.avg = s.count ? elapsed / s.count : 0;
-	row_begin(&row, csv, true);
-	row_text(&row, "phase", CSV_ONLY, phase);
-	row_number(&row, "count", CSV_ONLY, s.count);
-	row_number(&row, "elapsed_ns", CSV_ONLY, elapsed);
-	row_stats(&row, &s);
-	row_number(&row, "faults", CSV_ONLY, usage->faults);
-	row_maybe(&row, "cpu_ns", CSV_ONLY, timed,
-		  timed ? usage->cpu / s.count : 0);
-	row_maybe(&row, "wait_ns", CSV_ONLY, timed,
-		  timed ? usage->wait / s.count : 0);
-	row_text(&row, "verified", CSV_ONLY, "yes");
-	row_end(&row, heading);
+	row_csv(csv, heading,
+		"phase=%s count=%lu elapsed_ns=%lu " ROW_STATS
+		" faults=%lu cpu_ns=%s wait_ns=%s verified=%s",
+		phase, s.count, elapsed, ROW_STATS_OF(&s), usage->faults,
+		cell_csv(timed, usage->cpu / count).text,
+		cell_csv(timed, usage->wait / count).text, "yes");
 	printf("%-8s ", phase);
 	stats_print("SETs", &s, elapsed, usage->faults);
 }
 
-/**
- * put_requests - write request.csv and the histograms
- * @load: the load
- * @save: the save
- */
+/* Write request.csv and the histograms */
 void put_requests(const struct load *load, const struct save *save)
 {
 	const uint64_t saving = save->ended - save->asked;
@@ -109,11 +98,7 @@ static int by_acked(const void *a, const void *b)
 	return (x->acked > y->acked) - (x->acked < y->acked);
 }
 
-/**
- * put_timeline - write timeline.csv
- * @load: the load; its journal is sorted afterwards
- * @save: the save
- */
+/* Write timeline.csv. @load: the load; its journal is sorted afterwards. */
 void put_timeline(struct load *load, const struct save *save)
 {
 	const uint64_t interval = load->env->interval;
@@ -122,8 +107,6 @@ void put_timeline(struct load *load, const struct save *save)
 	int64_t row, rows;
 	size_t i = 0;
 	int headed = 0;
-	struct row line;
-	char ms[24];
 	FILE *csv;
 
 	if (!bucket)
@@ -144,28 +127,18 @@ void put_timeline(struct load *load, const struct save *save)
 			i++;
 		}
 		stats_compute(bucket, n, &s);
-		snprintf(ms, sizeof(ms), "%" PRId64,
-			 row * (int64_t)(interval / 1000000));
-		row_begin(&line, csv, true);
-		row_text(&line, "ms", CSV_ONLY, ms);
-		row_number(&line, "count", CSV_ONLY, n);
-		row_maybe(&line, "p50_ns", CSV_ONLY, n, s.p50);
-		row_maybe(&line, "p99_ns", CSV_ONLY, n, s.p99);
-		row_maybe(&line, "max_ns", CSV_ONLY, n, s.max);
-		row_number(&line, "saving", CSV_ONLY,
-			   row >= 0 && from < save->ended);
-		row_end(&line, !headed++);
+		row_csv(csv, !headed++,
+			"ms=%ld count=%zu p50_ns=%s p99_ns=%s max_ns=%s saving=%d",
+			row * (int64_t)(interval / 1000000), n,
+			cell_csv(n, s.p50).text, cell_csv(n, s.p99).text,
+			cell_csv(n, s.max).text,
+			row >= 0 && from < save->ended);
 	}
 	result_end(csv, "timeline.csv");
 	free(bucket);
 }
 
-/**
- * put_redis - write redis.csv
- * @env: the command line
- * @server: the server, which runs
- * @save: the save
- */
+/* Write redis.csv. @server: the server, which runs. */
 void put_redis(const struct env *env, const struct server *server,
 	       const struct save *save)
 {
@@ -175,28 +148,18 @@ void put_redis(const struct env *env, const struct server *server,
 	uint64_t ms = (save->ended - save->asked) / 1000000;
 	char path[512];
 	struct stat st;
-	struct row row;
 	FILE *csv;
 
 	snprintf(path, sizeof(path), "%s/dump.rdb", env->dir);
 	if (stat(path, &st))
 		die("no file was saved: %s", strerror(errno));
 	csv = result(env, "redis.csv");
-	row_begin(&row, csv, true);
-	row_number(&row, "keys", CSV_ONLY, env->set.keys);
-	row_number(&row, "value_bytes", CSV_ONLY, env->set.bytes);
-	row_number(&row, "connections", CSV_ONLY, env->connections);
-	row_number(&row, "fork_us", CSV_ONLY, fork_us);
-	row_number(&row, "save_ms", CSV_ONLY, ms);
-	row_number(&row, "cow_bytes", CSV_ONLY, cow);
-	row_number(&row, "growth_kb", CSV_ONLY, save->growth_kb);
-	row_number(&row, "server_peak_kb", CSV_ONLY,
-		   memory_peak_kb(server->pid));
-	row_number(&row, "child_peak_kb", CSV_ONLY, save->child_peak_kb);
-	row_number(&row, "rdb_bytes", CSV_ONLY, st.st_size);
-	row_end(&row, true);
+	row_csv(csv, true,
+		"keys=%u value_bytes=%zu connections=%u fork_us=%lu save_ms=%lu cow_bytes=%lu growth_kb=%lu server_peak_kb=%lu child_peak_kb=%lu rdb_bytes=%ld",
+		env->set.keys, env->set.bytes, env->connections, fork_us, ms,
+		cow, save->growth_kb, memory_peak_kb(server->pid),
+		save->child_peak_kb, st.st_size);
 	result_end(csv, "redis.csv");
-	printf("saved %.1f MB in %" PRIu64 " ms, fork %" PRIu64
-	       " us, copy-on-write %.1f MB, memory +%.1f MB\n",
+	printf("saved %.1f MB in %lu ms, fork %lu us, copy-on-write %.1f MB, memory +%.1f MB\n",
 	       st.st_size / 1e6, ms, fork_us, cow / 1e6, save->growth_kb / 1e3);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What redisload observes of the save: processes, memory, CPU time. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -12,12 +11,7 @@
 #include "common/util.h"
 #include "experiments/redisload.h"
 
-/**
- * usage_of - what a process has used
- * @pid: the process
- *
- * Return: the usage.
- */
+/* What a process has used. Return: the usage. */
 struct usage usage_of(pid_t pid)
 {
 	char path[64], text[1024], *p;
@@ -28,22 +22,18 @@ struct usage usage_of(pid_t pid)
 		die("cannot read %s", path);
 	/* The name, in brackets, may hold anything. */
 	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %" SCNu64,
+	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %lu",
 			 &usage.faults) != 1)
 		die("%s is not as expected", path);
 	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
 	usage.timed = read_text(path, text, sizeof(text)) &&
-		      sscanf(text, "%" SCNu64 " %" SCNu64, &usage.cpu,
-			     &usage.wait) == 2;
+		      sscanf(text, "%lu %lu", &usage.cpu, &usage.wait) == 2;
 	return usage;
 }
 
-/**
- * usage_between - what a process used between two times
- * @from: usage at the first
- * @to: usage at the second
- *
- * Return: the difference.
+/*
+ * What a process used between two times. @from: usage at the first. @to: usage
+ * at the second. Return: the difference.
  */
 struct usage usage_between(const struct usage *from, const struct usage *to)
 {
@@ -55,11 +45,7 @@ struct usage usage_between(const struct usage *from, const struct usage *to)
 	};
 }
 
-/**
- * anon_kb - anonymous memory of the machine
- *
- * Return: KiB.
- */
+/* Anonymous memory of the machine. Return: KiB. */
 uint64_t anon_kb(void)
 {
 	char text[4096];
@@ -84,11 +70,7 @@ static pid_t child_of(pid_t pid)
 	return child;
 }
 
-/**
- * save_ask - send BGSAVE
- * @save: the save
- * @server: the server
- */
+/* Send BGSAVE */
 void save_ask(struct save *save, const struct server *server)
 {
 	static const char text[] = "*1\r\n$6\r\nBGSAVE\r\n";
@@ -99,11 +81,7 @@ void save_ask(struct save *save, const struct server *server)
 		die("BGSAVE: %s", strerror(errno));
 }
 
-/**
- * save_begun - take the answer to BGSAVE, find the saving process
- * @save: the save
- * @server: the server
- */
+/* Take the answer to BGSAVE, find the saving process */
 void save_begun(struct save *save, const struct server *server)
 {
 	void *reply = NULL;
@@ -119,10 +97,9 @@ void save_begun(struct save *save, const struct server *server)
 		die("pidfd_open: %s", strerror(errno));
 }
 
-/**
- * save_watch - look at the memory of the saving process and the machine
- * @save: the save
- * @anon_before: anon_kb() before the save
+/*
+ * Look at the memory of the saving process and the machine. @anon_before:
+ * anon_kb() before the save.
  */
 void save_watch(struct save *save, uint64_t anon_before)
 {
@@ -135,10 +112,7 @@ void save_watch(struct save *save, uint64_t anon_before)
 		save->growth_kb = anon - anon_before;
 }
 
-/**
- * save_wait - wait until the server has reaped the saving process
- * @server: the server
- */
+/* Wait until the server has reaped the saving process */
 void save_wait(const struct server *server)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };

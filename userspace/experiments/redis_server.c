@@ -13,13 +13,9 @@
 
 #define PATIENCE (300 * SECOND)
 
-/**
- * redis_checked - check a reply, exit if it is an error
- * @c: the connection
- * @reply: the reply, or NULL
- * @what: the command, for the error
- *
- * Return: the reply.
+/*
+ * Check a reply, exit if it is an error. @reply: the reply, or NULL. @what:
+ * the command, for the error. Return: the reply.
  */
 redisReply *redis_checked(redisContext *c, void *reply, const char *what)
 {
@@ -33,25 +29,15 @@ redisReply *redis_checked(redisContext *c, void *reply, const char *what)
 	return r;
 }
 
-/**
- * redis_command - run a command, exit if it fails
- * @c: the connection
- * @text: the command
- *
- * Return: the reply.
- */
+/* Run a command, exit if it fails. Return: the reply. */
 redisReply *redis_command(redisContext *c, const char *text)
 {
 	return redis_checked(c, redisCommand(c, text), text);
 }
 
-/**
- * redis_info - read a number of INFO
- * @c: the connection
- * @section: the section
- * @key: begin of the line, with its colon
- *
- * Return: the number.
+/*
+ * Read a number of INFO. @key: begin of the line, with its colon. Return: the
+ * number.
  */
 uint64_t redis_info(redisContext *c, const char *section, const char *key)
 {
@@ -99,11 +85,7 @@ static void server_wait(struct server *server)
 	}
 }
 
-/**
- * server_start - start a server that reads dump.rdb of --dir, wait for it
- * @server: the result
- * @env: the command line
- */
+/* Start a server that reads dump.rdb of --dir, wait for it */
 void server_start(struct server *server, const struct env *env)
 {
 	char line[2048];
@@ -124,10 +106,7 @@ void server_start(struct server *server, const struct env *env)
 	server_wait(server);
 }
 
-/**
- * server_stop - end a server without a save
- * @server: the server
- */
+/* End a server without a save */
 void server_stop(struct server *server)
 {
 	redisReply *r = redisCommand(server->admin, "SHUTDOWN NOSAVE");

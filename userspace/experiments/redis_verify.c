@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* redisload's checks of the server and of the file that it saved. */
-#include <inttypes.h>
 
 #include "common/util.h"
 #include "experiments/redisload.h"
@@ -34,10 +33,9 @@ static void read_all(const struct server *server, const struct dataset *set,
 	}
 }
 
-/**
- * verify_live - exit unless the server holds each key's last version
- * @load: the load
- * @versions: room for one number per key
+/*
+ * Exit unless the server holds each key's last version. @versions: room for
+ * one number per key.
  */
 void verify_live(const struct load *load, uint32_t *versions)
 {
@@ -68,11 +66,9 @@ static void corrupt(const struct load *load, const struct save *save,
 	versions[e->key] = 0;
 }
 
-/**
- * verify_saved - exit unless the file saved is the state of one instant
- * @load: the load
- * @save: the save
- * @versions: room for one number per key
+/*
+ * Exit unless the file saved is the state of one instant. @versions: room for
+ * one number per key.
  */
 void verify_saved(const struct load *load, const struct save *save,
 		  uint32_t *versions)
@@ -90,7 +86,6 @@ void verify_saved(const struct load *load, const struct save *save,
 	if (cut.wrong_key != UINT32_MAX)
 		die("the file saved: key %u has version %u, which was never written",
 		    cut.wrong_key, versions[cut.wrong_key]);
-	die("the file saved is not the state of one instant: it lacks what was there %" PRId64
-	    " ns before what it holds",
+	die("the file saved is not the state of one instant: it lacks what was there %ld ns before what it holds",
 	    (int64_t)(cut.after - cut.before));
 }

@@ -36,87 +36,52 @@ struct env {
 	enum corrupt corrupt;
 };
 
-/**
- * struct server - a redis-server
- * @pid: of the process
- * @admin: a connection for what is not timed
- * @socket: its path
- */
+/* A redis-server */
 struct server {
-	pid_t pid;
-	redisContext *admin;
-	char socket[128];
+	pid_t pid; /* of the process */
+	redisContext *admin; /* a connection for what is not timed */
+	char socket[128]; /* its path */
 };
 
-/**
- * struct client - a connection of the load
- * @fd: its socket
- * @entry: its SET in the journal
- * @request: the command
- * @len: bytes of @request
- */
+/* A connection of the load */
 struct client {
-	int fd;
-	size_t entry;
-	char *request;
-	size_t len;
+	int fd; /* its socket */
+	size_t entry; /* its SET in the journal */
+	char *request; /* the command */
+	size_t len; /* bytes of @request */
 };
 
-/**
- * struct load - the SETs
- * @env: the command line
- * @server: the server that they go to
- * @clients: the connections
- * @journal: every SET
- * @nr: their number
- * @versions: of each key, the last version that was sent
- * @rng: decides the keys
- */
+/* The SETs */
 struct load {
-	const struct env *env;
-	const struct server *server;
-	struct client clients[MAX_CONNECTIONS];
-	struct entry *journal;
-	size_t nr;
-	uint32_t *versions;
-	uint64_t rng;
+	const struct env *env; /* the command line */
+	const struct server *server; /* the server that they go to */
+	struct client clients[MAX_CONNECTIONS]; /* the connections */
+	struct entry *journal; /* every SET */
+	size_t nr; /* their number */
+	uint32_t *versions; /* of each key, the last version that was sent */
+	uint64_t rng; /* decides the keys */
 };
 
-/**
- * struct usage - resources that a server has used
- * @faults: minor faults
- * @cpu: ns for which its main thread ran
- * @wait: ns for which its main thread waited for a CPU
- * @timed: @cpu and @wait are known: the kernel has CONFIG_SCHED_INFO
- */
+/* Resources that a server has used */
 struct usage {
-	uint64_t faults;
-	uint64_t cpu;
-	uint64_t wait;
+	uint64_t faults; /* minor faults */
+	uint64_t cpu; /* ns for which its main thread ran */
+	uint64_t wait; /* ns for which its main thread waited for a CPU */
+	/* @cpu and @wait are known: the kernel has CONFIG_SCHED_INFO */
 	bool timed;
 };
 
-/**
- * struct save - observations of the save
- * @asked: when BGSAVE was sent
- * @begun: when it was answered
- * @ended: when the saving process was gone
- * @child: the saving process
- * @child_fd: its pidfd
- * @usage: the server's usage during the save
- * @other: the server's usage before and after
- * @child_peak_kb: peak RSS of the saving process
- * @growth_kb: the most by which the machine's anonymous memory grew
- */
+/* Observations of the save */
 struct save {
-	uint64_t asked;
-	uint64_t begun;
-	uint64_t ended;
-	pid_t child;
-	int child_fd;
-	struct usage usage;
-	struct usage other;
-	uint64_t child_peak_kb;
+	uint64_t asked; /* when BGSAVE was sent */
+	uint64_t begun; /* when it was answered */
+	uint64_t ended; /* when the saving process was gone */
+	pid_t child; /* the saving process */
+	int child_fd; /* its pidfd */
+	struct usage usage; /* the server's usage during the save */
+	struct usage other; /* the server's usage before and after */
+	uint64_t child_peak_kb; /* peak RSS of the saving process */
+	/* the most by which the machine's anonymous memory grew */
 	uint64_t growth_kb;
 };
 

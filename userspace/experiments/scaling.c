@@ -168,7 +168,6 @@ static void report(const struct shared *shared, uint64_t round)
 {
 	uint64_t start = UINT64_MAX, end = 0, faults = 0;
 	unsigned int i;
-	struct row row;
 
 	for (i = 0; i < env.writers; i++) {
 		const struct lap *lap = &shared->laps[i];
@@ -186,15 +185,10 @@ static void report(const struct shared *shared, uint64_t round)
 		fflush(stdout);
 		return;
 	}
-	row_begin(&row, stdout, true);
-	row_number(&row, "writers", CSV_ONLY, env.writers);
-	row_text(&row, "space", CSV_ONLY, spaces[env.own]);
-	row_number(&row, "size", CSV_ONLY, env.size);
-	row_number(&row, "round", CSV_ONLY, round);
-	row_number(&row, "pages", CSV_ONLY, env.size / PAGE_BYTES);
-	row_number(&row, "elapsed_ns", CSV_ONLY, end - start);
-	row_number(&row, "faults", CSV_ONLY, faults);
-	row_end(&row, round == 1);
+	row_csv(stdout, round == 1,
+		"writers=%u space=%s size=%lu round=%lu pages=%lu elapsed_ns=%lu faults=%lu",
+		env.writers, spaces[env.own], env.size, round,
+		env.size / PAGE_BYTES, end - start, faults);
 }
 
 int main(int argc, char **argv)

@@ -5,12 +5,7 @@
 #include "common/pattern.h"
 #include "common/util.h"
 
-/**
- * store_table - the slots of a store
- * @store: the store
- *
- * Return: the first of them.
- */
+/* The slots of a store. Return: the first of them. */
 const struct slot *store_table(const struct store *store)
 {
 	return (const struct slot *)((const char *)store + PAGE_BYTES);
@@ -35,13 +30,9 @@ static struct slot *find(struct store *store, uint64_t key)
 	}
 }
 
-/**
- * store_put - write a record
- * @store: the store
- * @key: its key
- * @op: number of the op, 0 to fill the store
- *
- * Return: the record's slot.
+/*
+ * Write a record. @op: number of the op, 0 to fill the store. Return: the
+ * record's slot.
  */
 struct slot *store_put(struct store *store, uint64_t key, uint64_t op)
 {
@@ -55,13 +46,7 @@ struct slot *store_put(struct store *store, uint64_t key, uint64_t op)
 	return slot;
 }
 
-/**
- * store_key - the key that an op writes
- * @store: the store
- * @op: number of the op
- *
- * Return: the key.
- */
+/* The key that an op writes. @op: number of the op. Return: the key. */
 uint64_t store_key(const struct store *store, uint64_t op)
 {
 	if (store->seq)
@@ -69,12 +54,9 @@ uint64_t store_key(const struct store *store, uint64_t op)
 	return mix64(store->seed + op) % store->keys + 1;
 }
 
-/**
- * store_fill - fill a store, three quarters of its slots
- * @store: the store
- * @size: bytes of its region
- * @seed: decides all ops
- * @seq: the ops' keys ascend
+/*
+ * Fill a store, three quarters of its slots. @size: bytes of its region.
+ * @seed: decides all ops. @seq: the ops' keys ascend.
  */
 void store_fill(struct store *store, uint64_t size, uint64_t seed, bool seq)
 {
@@ -92,11 +74,8 @@ void store_fill(struct store *store, uint64_t size, uint64_t seed, bool seq)
 		*((volatile char *)store + key) += 0;
 }
 
-/**
- * slot_is - check a record
- * @slot: its slot
- * @op: number of the op that should have written it last
- *
+/*
+ * Check a record. @op: number of the op that should have written it last.
  * Return: true if it did.
  */
 bool slot_is(const struct slot *slot, uint64_t op)

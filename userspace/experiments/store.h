@@ -9,32 +9,21 @@
 
 #define VALUE_WORDS 6
 
-/**
- * struct slot - a record
- * @key: from 1 on; 0: the slot is empty
- * @op: number of the last op that wrote it; 0: none since it was filled
- * @value: follows from both
- */
+/* A record */
 struct slot {
-	uint64_t key;
+	uint64_t key; /* from 1 on; 0: the slot is empty */
+	/* number of the last op that wrote it; 0: none since it was filled */
 	uint64_t op;
-	uint64_t value[VALUE_WORDS];
+	uint64_t value[VALUE_WORDS]; /* follows from both */
 };
 
-/**
- * struct store - begin of the region; the table begins with its second page
- * @slots: number of slots
- * @keys: number of keys; they are 1 to @keys
- * @seed: decides all ops
- * @ops: number of ops done
- * @seq: the ops' keys ascend
- */
+/* Begin of the region; the table begins with its second page */
 struct store {
-	uint64_t slots;
-	uint64_t keys;
-	uint64_t seed;
-	uint64_t ops;
-	uint64_t seq;
+	uint64_t slots; /* number of slots */
+	uint64_t keys; /* number of keys; they are 1 to @keys */
+	uint64_t seed; /* decides all ops */
+	uint64_t ops; /* number of ops done */
+	uint64_t seq; /* the ops' keys ascend */
 };
 
 void store_fill(struct store *store, uint64_t size, uint64_t seed, bool seq);
