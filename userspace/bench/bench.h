@@ -30,23 +30,23 @@ enum prepare {
 /* What the command line asks for */
 struct env {
 	uint64_t size; /* bytes of the region */
-	struct pattern pattern; /* in which order pages are written */
+	struct pattern pattern; /* order of the writes */
 	const char *pattern_name; /* as given */
 	uint64_t writes; /* number of writes of zipf */
 	uint64_t pace_ns; /* work between two writes of paced */
-	uint64_t pace_iters; /* the same in iterations; 0: to be calibrated */
-	enum writer writer; /* who writes */
-	unsigned int threads; /* by how many threads */
-	enum kind kind; /* what pages */
-	uint64_t rounds; /* how often */
+	uint64_t pace_iters; /* the same in iterations; 0: calibrate */
+	enum writer writer; /* the writing process */
+	unsigned int threads; /* threads per writing process */
+	enum kind kind; /* kind of the pages */
+	uint64_t rounds; /* number of rounds */
 	uint64_t seed; /* decides everything random */
-	/* what is done to the region before it is written */
+	/* what is done to the region before the writes */
 	enum prepare prepare;
 	/* pages per call of the runner-ahead, 0: there is none */
 	size_t ahead_batch;
 	size_t ahead_distance; /* pages that it may be ahead of the writer */
 	bool csv; /* comma-separated rows */
-	bool csv_header; /* and their header */
+	bool csv_header; /* with a header */
 	const char *hist; /* file for histograms, or NULL */
 	const char *samples; /* file for raw latencies, or NULL */
 	/* file for the mapping thread's statistics, or NULL */
@@ -58,7 +58,7 @@ struct env {
 	bool corrupt;
 };
 
-/* Cowlab's switches in debugfs, open */
+/* Cowlab's switches in debugfs */
 struct listen {
 	int count; /* number of switches */
 	int fds[LISTEN_MAX]; /* the switches */
@@ -71,7 +71,7 @@ enum side {
 	SIDE_COUNT,
 };
 
-/* One thread's part of the section, a cache line each; @done: its writes. */
+/* One thread's part of the section, one cache line each; @done: its writes */
 struct lap {
 	uint64_t start;
 	uint64_t end;
@@ -80,13 +80,13 @@ struct lap {
 
 /* What one process found, for the parent to report */
 struct side_result {
-	uint64_t prepare_ns; /* what --prepare took */
+	uint64_t prepare_ns; /* duration of --prepare */
 	long faults; /* minor faults during the writes */
 	long majflt; /* major ones */
-	/* 4 KiB pages that are its own afterwards, -1 if not known */
+	/* 4 KiB pages that it alone maps afterwards, -1: unknown */
 	long copied;
 	struct verdict verdict; /* the check of its view */
-	struct lap laps[]; /* a lap a thread */
+	struct lap laps[]; /* one per thread */
 };
 
 /* What both processes see */
@@ -103,15 +103,15 @@ struct bench {
 	size_t pages; /* pages in the region */
 	size_t count; /* number of writes of a writer */
 	size_t distinct; /* number of different pages among them */
-	uint32_t *order; /* which page each goes to */
-	unsigned char *touched; /* one byte a page, 1 where one goes */
+	uint32_t *order; /* page of each write */
+	unsigned char *touched; /* one byte per page, 1: written */
 	uint64_t *frames; /* the parent's page frames before the writes */
 	uint64_t *samples[SIDE_COUNT]; /* latencies of each side */
 	struct side_result *results[SIDE_COUNT]; /* results of each side */
 	struct shared *shared; /* barriers */
 	struct listen listen; /* debugfs switches */
 	struct listen null; /* their stand-in for the rehearsal */
-	cpu_set_t cpus; /* where this program may run */
+	cpu_set_t cpus; /* CPUs that this program may use */
 	FILE *hist; /* file, or NULL */
 	FILE *raw; /* file, or NULL */
 	FILE *mapper; /* file, or NULL */
@@ -126,7 +126,7 @@ struct growth {
 	uint64_t peak[SIDE_COUNT];
 };
 
-/* Whether a process writes. Return: true if it does. */
+/* Whether a process writes. */
 static inline bool side_writes(const struct env *env, enum side side)
 {
 	return env->writer == WRITER_BOTH ||

@@ -26,7 +26,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* For signal handlers: what must not stay on. */
+/* The switches that a signal handler turns off. */
 static const struct listen *active;
 
 /* Flip a bit in the view of the process that does not write, or of the child. */
@@ -44,8 +44,8 @@ static void corrupt(const struct bench *bench, const struct region *region,
 }
 
 /*
- * A process's part of a round, from the fork to its verdict. What is measured
- * from outside is measured while everybody waits between two meetings.
+ * A process's part of a round, from the fork to its verdict. Measurements from
+ * outside are taken while all processes wait between two meetings.
  */
 static void run_side(const struct bench *bench, const struct region *region,
 		     enum side side, uint64_t seed, pid_t child,
@@ -155,7 +155,7 @@ static void run_round(struct bench *bench, uint64_t round)
 	region_unmap(&region);
 }
 
-/* A child that ends otherwise than with 0 would be waited for in vain. */
+/* Exit when a child fails: the parent would wait for it forever. */
 static void on_child(int sig, siginfo_t *info, void *context)
 {
 	char text[] = "cowbench: the child was killed by signal 00\n";
@@ -192,7 +192,7 @@ static void catch_signals(const struct bench *bench)
 	sigaction(SIGTERM, &end, NULL);
 }
 
-/* Whether the kernel has the call that is wanted: ask with nothing to do. */
+/* Exit unless the kernel has the call that is wanted. */
 static void require_prepare(const struct env *env)
 {
 	void *page;

@@ -27,7 +27,7 @@ static int open_file(const char *dir, const char *name)
 
 /*
  * Most files of debugfs have no position (ESPIPE); a plain file, as in tests,
- * is to be overwritten and not continued.
+ * is overwritten from its start.
  */
 static bool put(int fd, const char *text, ssize_t len)
 {
@@ -39,9 +39,8 @@ static bool put(int fd, const char *text, ssize_t len)
 }
 
 /*
- * Open the switches of a list. @dir: cowlab's directory in debugfs. @list:
- * names, separated by commas; NULL for none. Leaves with an error if one is
- * missing.
+ * Open the switches of a comma list, which may be NULL, in the directory @dir;
+ * exit if one is missing.
  */
 void listen_open(struct listen *listen, const char *dir, const char *list)
 {
@@ -70,7 +69,7 @@ void listen_open(struct listen *listen, const char *dir, const char *list)
 	listen->pid_fd = open_file(dir, "pid");
 }
 
-/* As many switches that switch nothing. @real: what to imitate. */
+/* Make as many switches as @real has, which switch nothing. */
 void listen_rehearsal(struct listen *listen, const struct listen *real)
 {
 	int i;
@@ -83,10 +82,7 @@ void listen_rehearsal(struct listen *listen, const struct listen *real)
 	}
 }
 
-/*
- * Restrict the switches to a thread group. @pid: the thread group, 0 for
- * everyone.
- */
+/* Restrict the switches to the thread group @pid; 0: no restriction. */
 void listen_pid(const struct listen *listen, int pid)
 {
 	char text[16];
@@ -101,8 +97,8 @@ void listen_pid(const struct listen *listen, int pid)
 }
 
 /*
- * Turn every switch on or off. No more than system calls: it is called next to
- * timed code and from signal handlers. Return: false if a switch refused.
+ * Turn every switch on or off; false if one refused. Makes system calls only,
+ * because it runs next to timed code and in signal handlers.
  */
 bool listen_set(const struct listen *listen, bool on)
 {
@@ -114,10 +110,7 @@ bool listen_set(const struct listen *listen, bool on)
 	return good;
 }
 
-/*
- * Turn every switch off and listen to everyone. For an early end; errors do
- * not matter any more.
- */
+/* Turn every switch off and remove the restriction, whatever fails. */
 void listen_stop(const struct listen *listen)
 {
 	listen_set(listen, false);

@@ -7,7 +7,7 @@
 #include "common/samples.h"
 #include "common/util.h"
 
-/* What stands above the table. */
+/* The lines above the table. */
 static void print_title(const struct env *env)
 {
 	printf("pattern %s, kind %s, size %lu KiB, threads %u, seed %lu\n",
@@ -19,9 +19,8 @@ static void print_title(const struct env *env)
 }
 
 /*
- * Print one writer's result of a round. @bench: the bench; the side's samples
- * are sorted afterwards. @round: from 1 on. @growth: memory before and after.
- * @first: this is the first row.
+ * Print one writer's result of a round, which sorts its samples; @first: with
+ * a heading.
  */
 void report_row(const struct bench *bench, enum side side, uint64_t round,
 		const struct growth *growth, bool first)

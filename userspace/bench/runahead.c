@@ -45,7 +45,7 @@ enum state {
 	OVER,
 };
 
-/* A thread that waits for its start; what it waits on no fork has shared. */
+/* A thread that waits for its start, on memory that no fork shares. */
 struct beside {
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -90,7 +90,7 @@ static void set_state(struct beside *beside, enum state state)
 	pthread_mutex_unlock(&beside->lock);
 }
 
-/* Begin on a CPU other than the first writers', if there is one. */
+/* Begin on a CPU other than the writers', if there is one. */
 static void begin(struct beside *beside)
 {
 	prctl(PR_SET_TIMERSLACK, 1);
@@ -108,7 +108,7 @@ static bool running(const struct beside *beside)
 	       RUNNING;
 }
 
-/* All CPUs but those that the writers are pinned to. */
+/* Choose all CPUs except those that the writers are pinned to. */
 static void choose_cpus(struct beside *beside, const struct bench *bench)
 {
 	unsigned int writers = bench->env.threads;
@@ -155,7 +155,7 @@ static void sleep_ns(uint64_t ns)
 	nanosleep(&ts, NULL);
 }
 
-/* One batch ahead of one writing thread. Return: false if it is far enough. */
+/* Break one batch ahead of one writing thread. False: it is far enough. */
 static bool step(const struct runner *runner, struct cursor *cursor,
 		 size_t done)
 {
@@ -182,7 +182,7 @@ static bool step(const struct runner *runner, struct cursor *cursor,
 	return true;
 }
 
-/* Until the writers will have written half of what is ahead of them. */
+/* Sleep until the writers have written half of what is ahead of them. */
 static void rest(const struct runner *runner, uint64_t began, size_t done)
 {
 	uint64_t ns = FIRST_SLEEP_NS;
@@ -222,8 +222,7 @@ static void *runner_main(void *arg)
 }
 
 /*
- * Get the runner-ahead ready. @region: what is to be written. @result: the
- * laps of the threads that will write it. Return: the runner-ahead, or NULL if
+ * Prepare the runner-ahead for writers whose laps are in @result. NULL if
  * there is none.
  */
 struct runner *runner_start(const struct bench *bench,
@@ -257,7 +256,7 @@ struct runner *runner_start(const struct bench *bench,
 	return runner;
 }
 
-/* Let the runner-ahead begin. @runner: the runner-ahead; NULL does nothing. */
+/* Let the runner-ahead begin; NULL does nothing. */
 void runner_go(struct runner *runner)
 {
 	if (runner)
@@ -265,8 +264,8 @@ void runner_go(struct runner *runner)
 }
 
 /*
- * End the runner-ahead. @runner: the runner-ahead; it is freed; NULL does
- * nothing. Return: its page faults, which are not the writers'.
+ * End and free the runner-ahead, unless NULL. Return: its page faults, which
+ * are not the writers'.
  */
 long runner_stop(struct runner *runner)
 {
@@ -298,7 +297,7 @@ static void *mapper_main(void *arg)
 	return NULL;
 }
 
-/* Get the mapper ready. Return: the mapper, or NULL if there is none. */
+/* Prepare the mapper. NULL if there is none. */
 struct mapper *mapper_start(const struct bench *bench)
 {
 	struct mapper *mapper;
@@ -316,17 +315,14 @@ struct mapper *mapper_start(const struct bench *bench)
 	return mapper;
 }
 
-/* Let the mapper begin. @mapper: the mapper; NULL does nothing. */
+/* Let the mapper begin; NULL does nothing. */
 void mapper_go(struct mapper *mapper)
 {
 	if (mapper)
 		set_state(&mapper->beside, RUNNING);
 }
 
-/*
- * End the mapper, and write its line. @mapper: the mapper; it is freed; NULL
- * does nothing.
- */
+/* End and free the mapper, unless NULL, and write its line. */
 void mapper_stop(struct mapper *mapper)
 {
 	struct stats s;

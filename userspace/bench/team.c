@@ -25,14 +25,14 @@
 struct job {
 	unsigned char *base; /* memory that is written */
 	size_t size; /* its bytes */
-	const uint32_t *order; /* which page each write goes to */
-	uint64_t *samples; /* where the latencies go */
+	const uint32_t *order; /* page of each write */
+	uint64_t *samples; /* room for the latencies */
 	size_t count; /* number of writes */
 	uint64_t seed; /* the round's seed */
-	enum who who; /* whose value is written */
+	enum who who; /* decides the values */
 	uint64_t pace_iters; /* work between writes */
-	enum prepare prepare; /* what is done before */
-	const struct listen *listen; /* what is switched on meanwhile */
+	enum prepare prepare; /* done before the writes */
+	const struct listen *listen; /* on during the writes */
 	/* thread that breaks COW during the writes, or NULL */
 	struct runner *runner;
 	/* thread that maps memory during the writes, or NULL */
@@ -41,7 +41,7 @@ struct job {
 
 struct team;
 
-/* What a thread is given. */
+/* A writing thread. */
 struct member {
 	const struct team *team;
 	pthread_t thread;
@@ -51,10 +51,10 @@ struct member {
 /* The writing threads of a process */
 struct team {
 	const struct bench *bench; /* the bench */
-	enum side side; /* which process */
-	bool leader; /* whether it turns the switches */
-	struct job rehearsal; /* what is written first */
-	struct job real; /* and then */
+	enum side side; /* the process */
+	bool leader; /* it turns the switches */
+	struct job rehearsal; /* the dummy region */
+	struct job real; /* the real one */
 	/* all threads; the first is the process's own */
 	struct member members[];
 };
@@ -84,8 +84,8 @@ static void prepare(const struct job *job)
 }
 
 /*
- * The timed writes number @first to @last - 1 of a job. Twice in the code: only
- * for a runner-ahead is the progress stored, because that costs each write.
+ * Make the timed writes @first to @last - 1 of a job. Two copies exist: only
+ * with a runner-ahead is the progress stored, which costs time in each write.
  */
 static inline __attribute__((always_inline)) void
 write_pages(const struct job *job, size_t first, size_t last, struct lap *lap,
@@ -125,9 +125,9 @@ static void write_share(const struct job *job, size_t first, size_t last,
 }
 
 /*
- * One thread's way through the section. Thread 0 of a process counts its
- * faults, thread 0 of the leading process turns the switches; the gates keep
- * everyone else waiting meanwhile. With one thread a gate makes no system call.
+ * One thread's part of the section. Thread 0 of a process counts its faults,
+ * thread 0 of the leading process turns the switches; the gates keep all other
+ * threads waiting meanwhile. With one thread a gate makes no system call.
  */
 static void section(const struct team *team, unsigned int index,
 		    const struct job *job)
@@ -173,7 +173,7 @@ static void section(const struct team *team, unsigned int index,
 	}
 }
 
-/* Pin the calling thread to a CPU of its own if there are enough. */
+/* Pin the calling thread to its own CPU if there are enough. */
 static void pin(const struct team *team, unsigned int index)
 {
 	const struct bench *bench = team->bench;
@@ -207,12 +207,12 @@ static void *member_main(void *arg)
 	pin(team, member->index);
 	section(team, member->index, &team->rehearsal);
 	section(team, member->index, &team->real);
-	/* Memory is looked at before the stacks are gone. */
+	/* The stacks must exist until memory has been measured. */
 	pthread_barrier_wait(&team->bench->shared->gate);
 	return NULL;
 }
 
-/* The dummy's pages are there before anything is written to them. */
+/* Make the dummy region, with all its pages present. */
 static void make_rehearsal(struct team *team)
 {
 	const struct env *env = &team->bench->env;
@@ -260,10 +260,7 @@ static void start_threads(struct team *team)
 	pin(team, 0);
 }
 
-/*
- * Get a process's writing threads ready. @region: what they are to write.
- * @side: which process this is. Return: the team.
- */
+/* Prepare the writing threads of the process @side. */
 struct team *team_start(const struct bench *bench, const struct region *region,
 			enum side side, uint64_t seed)
 {
@@ -300,21 +297,19 @@ struct team *team_start(const struct bench *bench, const struct region *region,
 	return team;
 }
 
-/* Write the dummy region, to have met every page of the code */
+/* Write the dummy region, so that every page of the code is present. */
 void team_rehearse(const struct team *team)
 {
 	section(team, 0, &team->rehearsal);
 }
 
-/* Write the region, every write timed */
+/* Write the region and time every write. */
 void team_write(const struct team *team)
 {
 	section(team, 0, &team->real);
 }
 
-/*
- * End the threads, and listen to everyone again. @team: the team; it is freed.
- */
+/* End and free the threads, and remove the restriction of the switches. */
 void team_finish(struct team *team)
 {
 	struct job *job = &team->rehearsal;

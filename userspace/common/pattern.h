@@ -18,10 +18,10 @@ enum pattern_kind {
 	PATTERN_PACED,
 };
 
-/* In which order pages are written */
+/* Order in which pages are written */
 struct pattern {
 	enum pattern_kind kind; /* the family */
-	uint64_t step; /* for sparse, every how manieth page; otherwise 1 */
+	uint64_t step; /* sparse: distance of the pages; otherwise 1 */
 };
 
 /* Who wrote a word: each has values of its own. */

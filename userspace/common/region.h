@@ -27,7 +27,7 @@ struct region {
 	/* the whole mapping, with the guards around the region */
 	unsigned char *map;
 	size_t map_size; /* bytes of @map */
-	enum kind kind; /* what pages it is made of */
+	enum kind kind; /* kind of its pages */
 };
 
 /* What the check of every byte found */

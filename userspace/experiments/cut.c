@@ -5,15 +5,13 @@
 #include <stdlib.h>
 
 /*
- * Narrow down when a snapshot was taken. @journal: every SET. @count: how
- * many. @versions: what the snapshot holds: how many SETs of each key, 0:
- * none. @keys: how many. @cut: in: when it can have been taken; out: the same,
- * narrower. A SET takes effect at some instant between its sending and its
- * answer. So a snapshot was taken after all that it holds was sent and before
- * all that it does not hold was answered, and if there is such an instant,
- * there is an order of the SETs in which it is what was there between two of
- * them: nothing is missing, nothing is too new, no two keys are of different
- * moments. Return: true if there is such an instant.
+ * Narrow down when a snapshot was taken that holds, of each key, so many SETs
+ * as @versions says; @cut is the bracket, before and after. A SET takes effect
+ * at some instant between its sending and its answer. So the snapshot was
+ * taken after all SETs that it holds were sent and before any that it lacks
+ * was answered. If such an instant exists, some order of the SETs has this
+ * state between two of them: nothing is missing, nothing is too new, no two
+ * keys are from different moments. Return: false if there is no such instant.
  */
 bool cut_find(const struct entry *journal, size_t count,
 	      const uint32_t *versions, uint32_t keys, struct cut *cut)

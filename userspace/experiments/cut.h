@@ -8,9 +8,9 @@
 
 /* One SET, in the order of sending */
 struct entry {
-	uint64_t sent; /* when, in ns */
-	uint64_t acked; /* when the answer was there */
-	/* of the key; all SETs of a key come one after the other */
+	uint64_t sent; /* ns */
+	uint64_t acked; /* when the answer arrived */
+	/* no two SETs of one key are under way together */
 	uint32_t key;
 };
 

@@ -7,7 +7,7 @@
 
 #include "common/pattern.h"
 
-/* A key's name. @name: room for it. */
+/* Write a key's name. */
 void key_make(uint32_t key, char name[KEY_LEN + 1])
 {
 	int i;
@@ -28,11 +28,10 @@ static uint64_t value_head(const struct dataset *set, uint32_t key,
 }
 
 /*
- * The value of a key in one of its versions. @set: the data set. @version: 0
- * in the beginning, one more with each SET. @value: room for it. The first
+ * Write the value of a key; version 0 is the first, each SET adds 1. The first
  * word holds the version, and no two (@key, @version) share the rest. The
- * words follow each other by an addition: a client that makes values must not
- * take longer than the server that stores them.
+ * words follow each other by an addition: making a value must not take longer
+ * than storing it in the server.
  */
 void value_make(const struct dataset *set, uint32_t key, uint32_t version,
 		void *value)
@@ -49,8 +48,8 @@ void value_make(const struct dataset *set, uint32_t key, uint32_t version,
 }
 
 /*
- * Which version of a key is that?. @set: the data set. @value: what is stored
- * there. Return: false if it is not, byte for byte, a value of this key.
+ * Read the version of a value. False if the value is not, byte for byte, one
+ * of this key.
  */
 bool value_read(const struct dataset *set, uint32_t key, const void *value,
 		size_t len, uint32_t *version)
@@ -93,10 +92,10 @@ static void put_length(FILE *out, uint32_t len)
 }
 
 /*
- * Write the data set, all in version 0, as a Redis RDB file. @set: the data
- * set. A server that starts with it is full within seconds, and has its hash
- * table in the final size: none is resized while the server is measured.
- * Return: 0, or -1 if writing failed.
+ * Write the data set, all in version 0, as a Redis RDB file. A server that
+ * starts with it has its data within seconds, and its hash table in the final
+ * size: none is resized while the server is measured. Return: 0, or -1 if
+ * writing failed.
  */
 int dataset_write(const struct dataset *set, FILE *out)
 {

@@ -86,11 +86,11 @@ static const struct opt opts[] = {
 	{ 0 },
 };
 
-/* A question, and its answer */
+/* A request, and its answer */
 struct request {
-	uint32_t page; /* where the child is to write */
-	bool check; /* whether it is to check its whole heap */
-	uint64_t sum; /* of what it wrote */
+	uint32_t page; /* first page that the child writes */
+	bool check; /* the child checks its whole heap */
+	uint64_t sum; /* sum of the words that it wrote */
 };
 
 /* What a child's words sum up to if they are there after its writes. */

@@ -98,7 +98,7 @@ static int by_acked(const void *a, const void *b)
 	return (x->acked > y->acked) - (x->acked < y->acked);
 }
 
-/* Write timeline.csv. @load: the load; its journal is sorted afterwards. */
+/* Write timeline.csv, which sorts the journal. */
 void put_timeline(struct load *load, const struct save *save)
 {
 	const uint64_t interval = load->env->interval;
@@ -113,7 +113,7 @@ void put_timeline(struct load *load, const struct save *save)
 		die("no memory for the time line");
 	qsort(load->journal, load->nr, sizeof(*load->journal), by_acked);
 	csv = result(load->env, "timeline.csv");
-	/* Rounded down, so that a row begins where BGSAVE was sent. */
+	/* Round down: a row begins when BGSAVE was sent. */
 	row = -(int64_t)((save->asked - e[0].sent) / interval) - 1;
 	rows = (e[load->nr - 1].acked - save->asked) / interval + 1;
 	for (; row < rows; row++) {
@@ -138,7 +138,7 @@ void put_timeline(struct load *load, const struct save *save)
 	free(bucket);
 }
 
-/* Write redis.csv. @server: the server, which runs. */
+/* Write redis.csv while the server runs. */
 void put_redis(const struct env *env, const struct server *server,
 	       const struct save *save)
 {

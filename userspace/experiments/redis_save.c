@@ -11,7 +11,7 @@
 #include "common/util.h"
 #include "experiments/redisload.h"
 
-/* What a process has used. Return: the usage. */
+/* What a process has used until now. */
 struct usage usage_of(pid_t pid)
 {
 	char path[64], text[1024], *p;
@@ -31,10 +31,7 @@ struct usage usage_of(pid_t pid)
 	return usage;
 }
 
-/*
- * What a process used between two times. @from: usage at the first. @to: usage
- * at the second. Return: the difference.
- */
+/* What a process used between @from and @to. */
 struct usage usage_between(const struct usage *from, const struct usage *to)
 {
 	return (struct usage){
@@ -45,7 +42,7 @@ struct usage usage_between(const struct usage *from, const struct usage *to)
 	};
 }
 
-/* Anonymous memory of the machine. Return: KiB. */
+/* Anonymous memory of the machine, in KiB. */
 uint64_t anon_kb(void)
 {
 	char text[4096];
@@ -98,8 +95,8 @@ void save_begun(struct save *save, const struct server *server)
 }
 
 /*
- * Look at the memory of the saving process and the machine. @anon_before:
- * anon_kb() before the save.
+ * Look at the memory of the saving process and of the machine, which had
+ * @anon_before KiB before the save.
  */
 void save_watch(struct save *save, uint64_t anon_before)
 {

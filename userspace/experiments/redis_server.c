@@ -13,10 +13,7 @@
 
 #define PATIENCE (300 * SECOND)
 
-/*
- * Check a reply, exit if it is an error. @reply: the reply, or NULL. @what:
- * the command, for the error. Return: the reply.
- */
+/* Return a reply that is not an error, or exit; @what is the command. */
 redisReply *redis_checked(redisContext *c, void *reply, const char *what)
 {
 	redisReply *r = reply;
@@ -29,16 +26,13 @@ redisReply *redis_checked(redisContext *c, void *reply, const char *what)
 	return r;
 }
 
-/* Run a command, exit if it fails. Return: the reply. */
+/* Run a command; exit if it fails. */
 redisReply *redis_command(redisContext *c, const char *text)
 {
 	return redis_checked(c, redisCommand(c, text), text);
 }
 
-/*
- * Read a number of INFO. @key: begin of the line, with its colon. Return: the
- * number.
- */
+/* Read a number of INFO; @key is the line's begin, with its colon. */
 uint64_t redis_info(redisContext *c, const char *section, const char *key)
 {
 	redisReply *r =

@@ -33,10 +33,7 @@ static void read_all(const struct server *server, const struct dataset *set,
 	}
 }
 
-/*
- * Exit unless the server holds each key's last version. @versions: room for
- * one number per key.
- */
+/* Exit unless the server holds each key's last version; store them. */
 void verify_live(const struct load *load, uint32_t *versions)
 {
 	const struct dataset *set = &load->env->set;
@@ -66,10 +63,7 @@ static void corrupt(const struct load *load, const struct save *save,
 	versions[e->key] = 0;
 }
 
-/*
- * Exit unless the file saved is the state of one instant. @versions: room for
- * one number per key.
- */
+/* Exit unless the file is the state of one instant; store its versions. */
 void verify_saved(const struct load *load, const struct save *save,
 		  uint32_t *versions)
 {

@@ -38,8 +38,8 @@ struct env {
 
 /* A redis-server */
 struct server {
-	pid_t pid; /* of the process */
-	redisContext *admin; /* a connection for what is not timed */
+	pid_t pid; /* its process */
+	redisContext *admin; /* connection that is not timed */
 	char socket[128]; /* its path */
 };
 

@@ -25,8 +25,8 @@ static uint64_t checksum(uint64_t sum, const void *data, size_t bytes)
 }
 
 /*
- * A file of 64-bit words that is written, with their checksum last. Its buffer
- * is not of malloc(), which would break COW of the heap in a child.
+ * An output file of 64-bit words, with their checksum last. The buffer is not
+ * from malloc(), which would break COW of the heap in a child.
  */
 struct output {
 	const char *path;
@@ -117,9 +117,9 @@ static uint64_t *last_ops(const struct store *store)
 }
 
 /*
- * Check every record of a file, exit if one is wrong. @ops: number of ops
- * before the snapshot; UINT64_MAX: what the file says. Each record must be as
- * the last op on its key left it.
+ * Check that every record of a file is as the last op on its key left it, exit
+ * if not. @ops: number of ops before the snapshot; UINT64_MAX: what the file
+ * says.
  */
 void store_verify(const char *path, uint64_t ops)
 {

@@ -5,7 +5,7 @@
 #include "common/pattern.h"
 #include "common/util.h"
 
-/* The slots of a store. Return: the first of them. */
+/* The slots of a store. */
 const struct slot *store_table(const struct store *store)
 {
 	return (const struct slot *)((const char *)store + PAGE_BYTES);
@@ -30,10 +30,7 @@ static struct slot *find(struct store *store, uint64_t key)
 	}
 }
 
-/*
- * Write a record. @op: number of the op, 0 to fill the store. Return: the
- * record's slot.
- */
+/* Write a record; @op 0 fills the store. Return: its slot. */
 struct slot *store_put(struct store *store, uint64_t key, uint64_t op)
 {
 	struct slot *slot = find(store, key);
@@ -46,7 +43,7 @@ struct slot *store_put(struct store *store, uint64_t key, uint64_t op)
 	return slot;
 }
 
-/* The key that an op writes. @op: number of the op. Return: the key. */
+/* The key that op number @op writes. */
 uint64_t store_key(const struct store *store, uint64_t op)
 {
 	if (store->seq)
@@ -54,10 +51,7 @@ uint64_t store_key(const struct store *store, uint64_t op)
 	return mix64(store->seed + op) % store->keys + 1;
 }
 
-/*
- * Fill a store, three quarters of its slots. @size: bytes of its region.
- * @seed: decides all ops. @seq: the ops' keys ascend.
- */
+/* Fill three quarters of a store's slots in a region of @size bytes. */
 void store_fill(struct store *store, uint64_t size, uint64_t seed, bool seq)
 {
 	uint64_t key;
@@ -74,10 +68,7 @@ void store_fill(struct store *store, uint64_t size, uint64_t seed, bool seq)
 		*((volatile char *)store + key) += 0;
 }
 
-/*
- * Check a record. @op: number of the op that should have written it last.
- * Return: true if it did.
- */
+/* Whether op number @op wrote the record last. */
 bool slot_is(const struct slot *slot, uint64_t op)
 {
 	unsigned int i;
