@@ -83,8 +83,9 @@ static const char *file(const char *name)
 static void set(const char *name, const char *text)
 {
 	int fd = open(file(name), O_WRONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
 
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+	if (n != (ssize_t)strlen(text))
 		die("cannot write '%s' to %s: %s", text, file(name),
 		    strerror(errno));
 	close(fd);

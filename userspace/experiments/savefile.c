@@ -61,6 +61,15 @@ static void append(struct output *out, const void *data, size_t bytes)
 	out->sum = checksum(out->sum, data, bytes);
 }
 
+static FILE *open_input(const char *path)
+{
+	FILE *in = fopen(path, "re");
+
+	if (!in)
+		die("cannot open %s: %s", path, strerror(errno));
+	return in;
+}
+
 static bool take(FILE *in, void *data, size_t bytes, uint64_t *sum)
 {
 	if (fread(data, bytes, 1, in) != 1)
@@ -124,12 +133,10 @@ static uint64_t *last_ops(const struct store *store)
 void store_verify(const char *path, uint64_t ops)
 {
 	uint64_t *last, sum = 0, before, stored, n;
-	FILE *in = fopen(path, "re");
+	FILE *in = open_input(path);
 	struct slot slot;
 	struct head head;
 
-	if (!in)
-		die("cannot open %s: %s", path, strerror(errno));
 	if (!take(in, &head, sizeof(head), &sum) || head.magic != MAGIC ||
 	    !head.store.keys || head.store.keys > 1ULL << 36)
 		die("%s: not a file of cowkv's", path);
