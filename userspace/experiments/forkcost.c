@@ -1,22 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * forkcost - what a snapshot by fork() costs: the fork, and the faults after
- *
- * A round fills a region and forks twice. Each time the child waits while the
- * parent writes one word to every page; then the child ends. The first fork
- * finds the pages as they were filled, the second as the faults after the first
- * left them, in large folios where they were copied so.
- *
- * With --csv it prints one row per fork:
- *
- *	size		bytes of the region
- *	round		from 1 on
- *	state		`filled` for a round's first fork, `copied` for its second
- *	fork_ns		duration of fork() in the parent
- *	write_ns	one word to each page
- *	end_ns		from the child's release until it was reaped
- *	faults		the parent's minor faults during the writes
- */
+/* forkcost - what a snapshot by fork() costs: the fork, and the faults after */
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -32,12 +15,19 @@
 static const char doc[] =
 	"Time fork(), and the writes after it, by size of the process.\n"
 	"\n"
-	"Each round fills a region and forks twice: first with the pages as they were filled, then with the pages as the faults after the first fork left them.\n"
+	"Each round fills a region and forks twice: first with the pages as they were filled, then with the pages as the faults after the first fork left them, in large folios where they were copied so. Each time the child waits while the parent writes one word to every page.\n"
 	"\v"
 	"EXAMPLES:\n"
 	"    forkcost                      # 64 MiB, 5 rounds\n"
 	"    forkcost -s 1G -n 1 -c        # one round of 1 GiB, as CSV\n"
 	"    forkcost -k thp               # huge pages\n"
+	"\n"
+	"COLUMNS:\n"
+	"    state       filled for a round's first fork, copied for its second\n"
+	"    fork_ns     duration of fork() in the parent\n"
+	"    write_ns    one word to each page\n"
+	"    end_ns      from the child's release until it was reaped\n"
+	"    faults      the parent's minor faults during the writes\n"
 	"\n"
 	"Exit status: 0; 1 if a byte was wrong or an option was invalid.\n";
 

@@ -1,18 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * memlimit - the least memory in which a command still passes
- *
- * Runs the command in a memory cgroup, first without a limit, then with limits
- * by bisection, to find where it begins to fail: where the OOM killer comes.
- *
- * With --csv it prints one row:
- *
- *	peak_kb		what the command took without a limit
- *	pass_kb		the smallest limit at which it passed
- *	fail_kb		the largest at which it failed, within --step of pass_kb
- *	kills		OOM kills in all trials
- *	trials		number of trials
- */
+/* memlimit - the least memory in which a command still passes */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,11 +24,18 @@
 static const char doc[] =
 	"Find the least memory in which COMMAND still passes.\n"
 	"\n"
-	"Runs COMMAND in a memory cgroup, first without a limit, then with limits by bisection.\n"
+	"Runs COMMAND in a memory cgroup, first without a limit, then with limits by bisection, to find where it begins to fail: where the OOM killer comes.\n"
 	"\v"
 	"EXAMPLES:\n"
 	"    memlimit -- cowbench --size 32M --pattern sparse8\n"
 	"    memlimit --step 1M --csv -- cowbench --size 64M\n"
+	"\n"
+	"COLUMNS of --csv, one row:\n"
+	"    peak_kb     what COMMAND took without a limit\n"
+	"    pass_kb     the smallest limit at which it passed\n"
+	"    fail_kb     the largest at which it failed, within --step of pass_kb\n"
+	"    kills       OOM kills in all trials\n"
+	"    trials      number of trials\n"
 	"\n"
 	"The kernel's lines about a process that was killed name it " TRIAL
 	".\n"

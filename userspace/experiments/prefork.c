@@ -1,22 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * prefork - a server that forks a child for each request
- *
- * A client sends one request after the other. For each the server forks; the
- * child writes a part of the heap that it inherited, answers and exits; then the
- * server takes the next request. A latency is from request to answer; the rate
- * is that of whole requests, with the child's end.
- *
- * With --csv it prints
- *
- *	phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,
- *	max_ns,faults,verified
- *
- * in one row, phase `all`: avg_ns is elapsed_ns over count, the others are
- * latencies; faults are the minor faults of all children. The first and the
- * last child, which are not timed, check every byte of their heap; the server
- * checks its heap at the end.
- */
+/* prefork - a server that forks a child for each request */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,12 +20,18 @@
 static const char doc[] =
 	"Time requests to a server that forks a child for each.\n"
 	"\n"
-	"Each child writes a part of the heap that it inherited, answers and exits. Every byte of the first and the last child's heap and of the server's is checked.\n"
+	"A client sends one request after the other. Each child writes a part of the heap that it inherited, answers and exits; then the server takes the next request. The first and the last child, which are not timed, check every byte of their heap; the server checks its heap at the end.\n"
 	"\v"
 	"EXAMPLES:\n"
 	"    prefork                       # 16 MiB of heap, a child writes 1 MiB\n"
 	"    prefork -s 64M -p 16M -n 50   # a larger one\n"
 	"    prefork -L -c                 # COW may copy into large folios; CSV\n"
+	"\n"
+	"COLUMNS of --csv, one row:\n"
+	"    phase       all\n"
+	"    avg_ns      elapsed_ns over count: whole requests, with the child's end\n"
+	"    min_ns ..   latencies, from request to answer\n"
+	"    faults      minor faults of all children\n"
 	"\n"
 	"Exit status: 0; 1 if a byte was wrong or an option was invalid.\n";
 

@@ -1,36 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * redisload - latencies of a Redis client while the server saves
- *
- * Starts a redis-server with a data set, keeps a number of connections busy
- * with SETs of random keys, has the server save (BGSAVE) in the middle, and
- * times each SET. Then it reads every key from that server and from a second
- * one, started with the file saved, and checks each byte: the first must hold
- * the last version of each key, the second the state at the instant of the fork.
- *
- * Files in --out:
- *
- *	request.csv	phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,
- *			p99_ns,p999_ns,max_ns,faults,cpu_ns,wait_ns,verified
- *			one row for the SETs during the save (phase `save`: those
- *			under way between BGSAVE and the end of the saving
- *			process) and one for those before and after (`outside`);
- *			avg_ns is elapsed_ns over count, the others are
- *			latencies; faults are the server's; per SET, its main
- *			thread ran for cpu_ns and waited for a CPU for wait_ns
- *			(empty if the kernel does not tell)
- *	redis.csv	keys,value_bytes,connections,fork_us,save_ms,cow_bytes,
- *			growth_kb,server_peak_kb,child_peak_kb,rdb_bytes
- *			one row: Redis' latest_fork_usec, lifetime of the saving
- *			process, Redis' own copy-on-write bytes, the largest
- *			growth of the machine's anonymous memory, peak RSS of
- *			both processes, size of the file
- *	timeline.csv	ms,count,p50_ns,p99_ns,max_ns,saving
- *			one row per --interval, for the SETs answered in it;
- *			BGSAVE was sent at 0; saving is 1 until the save's end
- *	save.hist, outside.hist
- *			lower_ns count: the latencies' histograms
- */
+/* redisload - latencies of a Redis client while the server saves */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,13 +13,29 @@
 static const char doc[] =
 	"Time a Redis client's SETs while the server saves, and check what it saved.\n"
 	"\n"
-	"Starts a server with a data set, keeps connections busy with SETs, has the server save in the middle, and checks every value of the server and of the file.\n"
+	"Starts a server with a data set, keeps connections busy with SETs, has the server save (BGSAVE) in the middle, and times each SET. Then reads every key from that server and from a second one, started with the file saved, and checks each byte: the first must hold the last version of each key, the second the state at the instant of the fork.\n"
 	"\v"
 	"EXAMPLES:\n"
 	"    redisload -k 1700000                 # 64-byte values, about 256 MiB\n"
 	"    redisload -k 6000 -b 32768 -o out    # 32 KiB values, CSV files to out/\n"
 	"    redisload -s 'env LD_PRELOAD=cowwarm.so redis-server'\n"
 	"    redisload -a 'echo 1 >/sys/kernel/debug/cowlab/precopy'\n"
+	"\n"
+	"FILES in --out:\n"
+	"    request.csv   one row for the SETs during the save (phase save: those under\n"
+	"                  way between BGSAVE and the end of the saving process), one for\n"
+	"                  those before and after (outside); avg_ns is elapsed_ns over\n"
+	"                  count, the others are latencies; faults are the server's; per\n"
+	"                  SET, its main thread ran for cpu_ns and waited for a CPU for\n"
+	"                  wait_ns (empty if the kernel does not tell)\n"
+	"    redis.csv     one row: Redis' latest_fork_usec, lifetime of the saving\n"
+	"                  process, Redis' own copy-on-write bytes, largest growth of the\n"
+	"                  machine's anonymous memory, peak RSS of both processes, size of\n"
+	"                  the file\n"
+	"    timeline.csv  one row per --interval, for the SETs answered in it; BGSAVE was\n"
+	"                  sent at 0; saving is 1 until the save's end\n"
+	"    save.hist, outside.hist\n"
+	"                  the latencies' histograms: lower_ns count\n"
 	"\n"
 	"Exit status: 0; 1 if a value was wrong, the file saved is not the state of one instant, the server failed, or an option was invalid.\n";
 

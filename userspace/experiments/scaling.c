@@ -1,22 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * scaling - COW faults per second, by number of writers
- *
- * Writers are threads of one process, which share its address space and one
- * mapping (--space shared), or processes with a mapping each (own). Each writes
- * one word to every page of its share, after a fork whose child holds the
- * pages. All begin together; the time ends with the last of them.
- *
- * With --csv it prints one row per round:
- *
- *	writers		their number
- *	space		shared or own
- *	size		bytes of all regions
- *	round		from 1 on
- *	pages		4 KiB pages written by all writers
- *	elapsed_ns	from the first write to the last
- *	faults		minor faults of all writers during the writes
- */
+/* scaling - COW faults per second, by number of writers */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -36,12 +19,18 @@
 static const char doc[] =
 	"Measure COW faults per second, by number of writers.\n"
 	"\n"
-	"Writers are threads of one process, or processes with a region each. Each writes one word to every page of its share after a fork.\n"
+	"Writers are threads of one process, which share one mapping (--space shared), or processes with a mapping each (own). Each writes one word to every page of its share, after a fork whose child holds the pages. All begin together; the time ends with the last of them.\n"
 	"\v"
 	"EXAMPLES:\n"
 	"    scaling -w 4                  # four threads of one process\n"
 	"    scaling -w 4 -a own           # four processes\n"
 	"    scaling -s 4G -n 1 -c         # one writer, 4 GiB, CSV\n"
+	"\n"
+	"COLUMNS of --csv:\n"
+	"    size        bytes of all regions\n"
+	"    pages       4 KiB pages written by all writers\n"
+	"    elapsed_ns  from the first write to the last\n"
+	"    faults      minor faults of all writers during the writes\n"
 	"\n"
 	"Exit status: 0; 1 if a byte was wrong or an option was invalid.\n";
 
