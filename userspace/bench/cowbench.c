@@ -22,10 +22,6 @@
 #include "common/samples.h"
 #include "common/util.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 /* The switches that a signal handler turns off. */
 static const struct listen *active;
 

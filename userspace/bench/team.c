@@ -14,10 +14,6 @@
 #include "common/samples.h"
 #include "common/util.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 #define STACK_BYTES (256UL << 10)
 #define DUMMY_PAGES_PER_THREAD 16
 

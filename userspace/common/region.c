@@ -14,19 +14,6 @@
 #include "common/pagemap.h"
 #include "common/util.h"
 
-#ifndef MAP_HUGE_2MB
-#define MAP_HUGE_2MB (21 << 26)
-#endif
-#ifndef MADV_COLD
-#define MADV_COLD 20
-#endif
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 #define HUGE_POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
 /* Head or tail: Documentation/admin-guide/mm/pagemap.rst */
@@ -113,7 +100,7 @@ void region_map(struct region *region, enum kind kind, size_t size)
 	region->base = region->map + (start / HUGE_BYTES * HUGE_BYTES -
 				      (uintptr_t)region->map);
 	if (kind == KIND_HUGETLB)
-		flags |= MAP_HUGETLB | MAP_HUGE_2MB;
+		flags |= MAP_HUGETLB | 21 << MAP_HUGE_SHIFT;
 	if (mmap(region->base, size, PROT_READ | PROT_WRITE, flags, -1, 0) ==
 	    MAP_FAILED)
 		die("--size: cannot map %zu bytes: %s", size, strerror(errno));

@@ -24,13 +24,6 @@ static FILE *result(const struct env *env, const char *name)
 	return f;
 }
 
-static void result_end(FILE *f, const char *name)
-{
-	if (fflush(f) || ferror(f))
-		die("--out: cannot write %s: %s", name, strerror(errno));
-	fclose(f);
-}
-
 /* One phase: its row, and its histogram. */
 static void put_phase(const struct load *load, FILE *csv, const char *phase,
 		      uint64_t *samples, size_t count, uint64_t elapsed,
@@ -43,8 +36,9 @@ static void put_phase(const struct load *load, FILE *csv, const char *phase,
 
 	snprintf(name, sizeof(name), "%s.hist", phase);
 	hist = result(load->env, name);
-	hist_write(hist, samples, count);
-	result_end(hist, name);
+	if (hist_write(hist, samples, count))
+		die("--out: cannot write %s: %s", name, strerror(errno));
+	fclose(hist);
 	stats_compute(samples, count, &s);
 	timed = count && usage->timed;
 	count += !count;
@@ -86,7 +80,7 @@ void put_requests(const struct load *load, const struct save *save)
 		  true);
 	put_phase(load, csv, "outside", outside, nr_outside,
 		  last - load->journal[0].sent - saving, &save->other, false);
-	result_end(csv, "request.csv");
+	fclose(csv);
 	free(inside);
 	free(outside);
 }
@@ -134,7 +128,7 @@ void put_timeline(struct load *load, const struct save *save)
 			cell_csv(n, s.max).text,
 			row >= 0 && from < save->ended);
 	}
-	result_end(csv, "timeline.csv");
+	fclose(csv);
 	free(bucket);
 }
 
@@ -159,7 +153,7 @@ void put_redis(const struct env *env, const struct server *server,
 		env->set.keys, env->set.bytes, env->connections, fork_us, ms,
 		cow, save->growth_kb, memory_peak_kb(server->pid),
 		save->child_peak_kb, st.st_size);
-	result_end(csv, "redis.csv");
+	fclose(csv);
 	printf("saved %.1f MB in %lu ms, fork %lu us, copy-on-write %.1f MB, memory +%.1f MB\n",
 	       st.st_size / 1e6, ms, fork_us, cow / 1e6, save->growth_kb / 1e3);
 }

@@ -20,13 +20,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-#ifndef MAP_HUGE_2MB
-#define MAP_HUGE_2MB (21 << 26)
-#endif
-
 #define COW_LINE "COW latency: "
 #define ZRAM "/dev/zram0"
 #define TCG_EBX 0x54474354 /* "TCGT" of CPUID's "TCGTCGTCGTCG" */
@@ -536,7 +529,7 @@ void cow_share(struct cow *cow, size_t bytes, enum cow_kind kind)
 	start = (uintptr_t)cow->map + PAGE_BYTES + HUGE_BYTES - 1;
 	start -= start % HUGE_BYTES;
 	if (kind == COW_HUGETLB)
-		flags |= MAP_HUGETLB | MAP_HUGE_2MB;
+		flags |= MAP_HUGETLB | 21 << MAP_HUGE_SHIFT;
 	cow->base = mmap((void *)start, bytes, PROT_READ | PROT_WRITE, flags,
 			 -1, 0);
 	assert_ptr_equal(cow->base, (void *)start);

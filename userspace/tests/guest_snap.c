@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * libcowsnap: the view is what was there at the moment of snapshot_begin(), no
- * write is lost, the memory comes back, the helper keeps to its budget; and
+ * write is lost, the memory comes back, the prefetcher keeps to its budget; and
  * the store on it, cowkv.
  */
 #include "tests/guest.h"
@@ -451,7 +451,7 @@ static void test_fork(void **state)
 	cowsnap_destroy(cs);
 }
 
-/* Let the helper do what it will. */
+/* Let the prefetcher do what it will. */
 static size_t helper_result(struct cowsnap *cs)
 {
 	struct snapshot_stats stats;
@@ -520,10 +520,10 @@ static void test_rate(void **state)
 }
 
 /*
- * Until the helper has served so many pages, or for 50 ms: how fast it is
+ * Until the prefetcher has served so many pages, or for 50 ms: how fast it is
  * depends on the kernel, and is measured elsewhere. Return: whether it has.
  */
-static bool wait_for_helper(struct cowsnap *cs, size_t pages)
+static bool wait_for_prefetcher(struct cowsnap *cs, size_t pages)
 {
 	uint64_t until = now_ns() + 50 * 1000000;
 	struct snapshot_stats stats;
@@ -569,7 +569,7 @@ static void test_stream(void **state)
 		word[i * PAGE_WORDS] = 0;
 		/* It sees the stream from its first pages. */
 		if (!(i % 16) && late < 64 && i + 32 < pages)
-			late += !wait_for_helper(cs, i + 32);
+			late += !wait_for_prefetcher(cs, i + 32);
 	}
 	getrusage(RUSAGE_THREAD, &after);
 	print_message("# upward: %ld faults for %zu pages\n",

@@ -282,7 +282,7 @@ static int program_nested(int unused)
 	return status;
 }
 
-/* Exit while the helper is at work, and the child stays. */
+/* Exit while the warmer is at work, and the child stays. */
 static int program_exit(int unused)
 {
 	int release;
@@ -315,7 +315,7 @@ static int program_closes(int unused)
 	return 0;
 }
 
-/* The nice values of this thread and of the helper. */
+/* The nice values of this thread and of the warmer. */
 static int program_nice(int unused)
 {
 	struct dirent *task;
@@ -483,7 +483,7 @@ static void test_hot_first(void **state)
 	expect_success(run(text, sizeof(text), "COWWARM_BUDGET=12M", "hot 4"),
 		       text);
 	assert_in_range(said(text, "hot "), HOT_PAGES * 9 / 10, HOT_PAGES);
-	/* Whose place is not where the helper would have begun anyway. */
+	/* Whose place is not where the warmer would have begun anyway. */
 	assert_true(HOT_BLOCK > 6 && HOT_BLOCK + HOT_BLOCKS < 26);
 }
 
