@@ -15,7 +15,7 @@
  * @state: the generator's state
  * @bound: not 0
  *
- * Return: 0 to @bound - 1, all alike to within 2^-32 for bounds below 2^32.
+ * Return: 0 to @bound - 1, uniform to within 2^-32 for bounds below 2^32.
  */
 uint64_t rng_below(uint64_t *state, uint64_t bound)
 {
@@ -23,9 +23,9 @@ uint64_t rng_below(uint64_t *state, uint64_t bound)
 }
 
 /**
- * pattern_parse - the pattern of that name
- * @name: as in PATTERN_NAMES
- * @pattern: where to put it
+ * pattern_parse - find a pattern by name
+ * @name: one of PATTERN_NAMES
+ * @pattern: the result
  *
  * Return: false if there is none.
  */
@@ -55,10 +55,10 @@ bool pattern_parse(const char *name, struct pattern *pattern)
 }
 
 /**
- * pattern_count - how many writes a pattern makes
+ * pattern_count - number of writes of a pattern
  * @pattern: the pattern
  * @pages: pages in the region
- * @writes: what zipf is asked for
+ * @writes: number of writes of zipf
  *
  * Return: the number of writes.
  */
@@ -82,7 +82,7 @@ static void shuffle(uint32_t *order, size_t count, uint64_t *rng)
 	}
 }
 
-/* The first rank whose cumulated weight is above @u. */
+/* The first rank whose cumulative weight exceeds @u. */
 static size_t zipf_rank(const double *sum, size_t pages, double u)
 {
 	size_t low = 0, high = pages - 1;
@@ -98,10 +98,7 @@ static size_t zipf_rank(const double *sum, size_t pages, double u)
 	return low;
 }
 
-/*
- * From the exact cumulated weights: slower than the usual approximations, but
- * it is done before anything is timed, and there is nothing to doubt.
- */
+/* From the exact cumulative weights: slow, but exact, and not timed. */
 static bool zipf_order(size_t pages, size_t count, uint64_t *rng,
 		       uint32_t *order)
 {
@@ -133,10 +130,10 @@ static bool zipf_order(size_t pages, size_t count, uint64_t *rng,
 }
 
 /**
- * pattern_order - which page each write goes to
+ * pattern_order - decide the page of each write
  * @pattern: the pattern
  * @pages: pages in the region
- * @count: what pattern_count() said
+ * @count: number of writes, from pattern_count()
  * @seed: decides rand and zipf
  * @order: room for @count page indices
  *
@@ -162,10 +159,10 @@ bool pattern_order(const struct pattern *pattern, size_t pages, size_t count,
 }
 
 /**
- * pattern_distinct - mark and count the pages an order writes
+ * pattern_distinct - mark and count the pages that are written
  * @order: page indices
- * @count: how many
- * @touched: one byte a page, zeroed; becomes 1 for each page in @order
+ * @count: their number
+ * @touched: one zeroed byte per page; becomes 1 for each page in @order
  *
  * Return: the number of different pages.
  */

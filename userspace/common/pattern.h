@@ -24,7 +24,7 @@ struct pattern {
 	uint64_t step; /* sparse: distance of the pages; otherwise 1 */
 };
 
-/* Who wrote a word: each has values of its own. */
+/* The writer of a word: each writes different values. */
 enum who {
 	WHO_OLD,
 	WHO_PARENT,
@@ -48,13 +48,13 @@ static inline uint64_t mix64(uint64_t x)
 #define MIX_STEP 0x9e3779b97f4a7c15ULL
 
 /**
- * word_value - what a 64-bit word of the region holds
+ * word_value - value of a 64-bit word of the region
  * @seed: the round's seed
  * @index: the word's index in the region
- * @who: who wrote it last
+ * @who: its last writer
  *
- * Every (@index, @who) has another value, for mix64() and the multiplication
- * by an odd number are bijections: no stale or misplaced word passes for right.
+ * Each (@index, @who) has a different value, because mix64() and multiplication
+ * by an odd number are bijections: a stale or misplaced word never looks right.
  *
  * Return: the value.
  */
@@ -64,7 +64,7 @@ static inline uint64_t word_value(uint64_t seed, uint64_t index, enum who who)
 }
 
 /**
- * word_slot - which of a page's 512 words a timed write goes to
+ * word_slot - which of a page's 512 words is written
  * @seed: the round's seed
  * @page: the page's index in the region
  *
@@ -76,7 +76,7 @@ static inline unsigned int word_slot(uint64_t seed, uint64_t page)
 }
 
 /**
- * word_index - index of the word that a timed write goes to
+ * word_index - index of the word that is written
  * @seed: the round's seed
  * @page: the page's index in the region
  *
@@ -89,7 +89,7 @@ static inline uint64_t word_index(uint64_t seed, uint64_t page)
 
 /**
  * rng_next - the next number of splitmix64
- * @state: any seed to begin with
+ * @state: a seed at first
  *
  * Return: 64 random bits.
  */

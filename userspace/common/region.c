@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The region: mapping, filling, checking, and what /proc says about it. */
+/* The region: mapping, filling, checking, and what /proc tells about it. */
 #include "common/region.h"
 
 #include <errno.h>
@@ -59,12 +59,12 @@ static void require_hugetlb(size_t size, unsigned int copies)
 }
 
 /**
- * region_require - leave with an error if memory cannot hold the region
- * @kind: what pages
+ * region_require - exit if memory cannot hold the region
+ * @kind: kind of its pages
  * @size: bytes
- * @copies: how often the region may exist at a time
+ * @copies: copies of the region that may exist at a time
  *
- * Otherwise the OOM killer, or SIGBUS with huge pages, would tell.
+ * Without the check the OOM killer would come, or SIGBUS with huge pages.
  */
 void region_require(enum kind kind, size_t size, unsigned int copies)
 {
@@ -75,13 +75,13 @@ void region_require(enum kind kind, size_t size, unsigned int copies)
 }
 
 /**
- * region_map - map the region
+ * region_map - map the region, or exit
  * @region: the result
- * @kind: what pages
+ * @kind: kind of its pages
  * @size: bytes, a multiple of the page
  *
- * It lies between guards, so that it never merges with another mapping, and
- * is 2 MiB aligned for every kind, so that kinds differ in nothing else.
+ * Guards around the region keep it from merging with another mapping. It is
+ * 2 MiB aligned for every kind, so that kinds differ in nothing else.
  */
 void region_map(struct region *region, enum kind kind, size_t size)
 {
@@ -114,7 +114,7 @@ void region_map(struct region *region, enum kind kind, size_t size)
 }
 
 /**
- * region_unmap - give the region back
+ * region_unmap - unmap the region
  * @region: the region
  */
 void region_unmap(struct region *region)
@@ -160,8 +160,8 @@ static void note_wrong(struct verdict *verdict, uint64_t index,
  * region_check - compare every byte with what this process should see
  * @region: the region
  * @seed: the round's seed
- * @who: whose writes this process should see, WHO_OLD for nobody's
- * @touched: one byte a page, 1 where @who wrote
+ * @who: the writer that this process should see, WHO_OLD: none
+ * @touched: one byte per page, 1 where @who wrote
  * @verdict: the result
  */
 void region_check(const struct region *region, uint64_t seed, enum who who,
@@ -335,7 +335,7 @@ bool region_frames(const struct region *region, uint64_t *frames)
  * @key: the line's beginning, with its colon
  * @kb: the result
  *
- * It uses a stream and its buffer: not between fork and measurement.
+ * Allocates a buffer: not for use between fork and measurement.
  *
  * Return: false if the kernel does not tell.
  */
@@ -359,7 +359,7 @@ bool region_smaps(const struct region *region, const char *key, uint64_t *kb)
 	return found;
 }
 
-/* Every page must belong to a large folio. Nothing to say if not root. */
+/* Exit unless every page belongs to a large folio. Needs root to see it. */
 static void check_large_folios(const struct region *region)
 {
 	const size_t pages = region->size / PAGE_BYTES;
@@ -387,14 +387,13 @@ static void check_large_folios(const struct region *region)
 }
 
 /**
- * region_settle - have no page of the region in a CPU's LRU cache
- * @cpus: where the region may have been filled; the caller is left on one of
- *        them
+ * region_settle - remove the region's pages from the CPUs' LRU caches
+ * @cpus: CPUs that may have filled the region; the caller ends on one of them
  *
- * Such a page has a reference that nobody can tell from somebody else's, so
- * precopy passes over it: up to 14 pages for each CPU that the filling thread
- * was on. MADV_COLD empties the cache of the CPU that it is called on, whatever
- * it is called for. Where that or the affinity is refused, the caches stay.
+ * A page in such a cache has a reference that looks like any other's, so
+ * precopy skips the page: up to 14 pages for each CPU that the filling thread
+ * used. MADV_COLD empties the cache of the CPU that calls it, for any range.
+ * Where MADV_COLD or the affinity is refused, the caches stay.
  */
 void region_settle(const cpu_set_t *cpus)
 {
@@ -435,12 +434,12 @@ static void check_kind(const struct region *region)
 }
 
 /**
- * region_make - map and fill a region, exit if it cannot be as wanted
+ * region_make - map and fill a region, or exit
  * @region: the result
  * @kind: kind of its pages
  * @size: bytes
  * @seed: the round's seed
- * @large_copies: allow large folios for what is allocated afterwards
+ * @large_copies: allow large folios for later allocations
  */
 void region_make(struct region *region, enum kind kind, size_t size,
 		 uint64_t seed, bool large_copies)
@@ -453,13 +452,13 @@ void region_make(struct region *region, enum kind kind, size_t size,
 }
 
 /**
- * warm_process - take every page fault outside the region beforehand
- * @region: what must stay as it is
+ * warm_process - take all page faults outside the region in advance
+ * @region: the region, which stays as it is
  *
  * After a fork, data, stacks and heap are copy-on-write again, and shared and
- * file mappings may have no page tables in the child. One populate for each
- * mapping makes them present and, where private and writable, the process's
- * own. Mappings that cannot be populated (vvar) are met by the rehearsal.
+ * file mappings may have no page tables in the child. One populate call per
+ * mapping makes their pages present and copies the private writable ones.
+ * The rehearsal touches mappings that cannot be populated (vvar).
  */
 void warm_process(const struct region *region)
 {
@@ -521,11 +520,10 @@ bool memory_with_child(pid_t child, uint64_t *kb)
 }
 
 /**
- * memory_peak_kb - the most memory that a process has ever had mapped
+ * memory_peak_kb - a process's peak of resident memory
  * @pid: the process, 0 for the caller
  *
- * As all of resident memory, it does not count hugetlb pages, and a page that
- * two processes map counts in both.
+ * Without hugetlb pages; a page that two processes map counts in both.
  *
  * Return: KiB, 0 if the kernel does not tell.
  */

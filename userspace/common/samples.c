@@ -10,8 +10,8 @@
 
 /**
  * nearest_rank - a percentile that is one of the samples
- * @sorted: samples, ascending
- * @count: how many, not 0
+ * @sorted: samples in ascending order
+ * @count: their number, not 0
  * @permille: 500 for the median
  *
  * Return: the smallest sample that at least @permille of all do not exceed.
@@ -35,7 +35,7 @@ static int compare_u64(const void *a, const void *b)
 /**
  * stats_compute - sort samples and take their statistics
  * @samples: the samples; sorted afterwards
- * @count: how many
+ * @count: their number
  * @stats: the result, all 0 if there are no samples
  */
 void stats_compute(uint64_t *samples, size_t count, struct stats *stats)
@@ -60,7 +60,7 @@ void stats_compute(uint64_t *samples, size_t count, struct stats *stats)
 }
 
 /**
- * hist_bucket - where a value is counted
+ * hist_bucket - the bucket that counts a value
  * @value: any value
  *
  * Each value below 64 has its own bucket; each octave above has 32.
@@ -78,7 +78,7 @@ unsigned int hist_bucket(uint64_t value)
 }
 
 /**
- * hist_lower - the smallest value that is counted in a bucket
+ * hist_lower - the smallest value of a bucket
  * @bucket: below HIST_BUCKETS
  *
  * Return: the value.
@@ -95,7 +95,7 @@ uint64_t hist_lower(unsigned int bucket)
 
 /**
  * hist_print - write a histogram, one line per filled bucket
- * @out: where to
+ * @out: the file
  * @buckets: HIST_BUCKETS counts
  *
  * Return: 0, or -1 if writing failed.
@@ -113,9 +113,9 @@ int hist_print(FILE *out, const uint64_t *buckets)
 
 /**
  * hist_write - write the histogram of samples
- * @out: where to
+ * @out: the file
  * @samples: the samples, in any order
- * @count: how many
+ * @count: their number
  *
  * Return: 0, or -1 if writing failed.
  */
@@ -131,7 +131,7 @@ int hist_write(FILE *out, const uint64_t *samples, size_t count)
 
 /**
  * latencies_add - add a latency
- * @latencies: the others
+ * @latencies: the earlier ones
  * @ns: the latency
  */
 void latencies_add(struct latencies *latencies, uint64_t ns)
@@ -216,9 +216,9 @@ FILE *append_open(const char *option, const char *path)
 
 /**
  * samples_write - write samples, one line per sample
- * @out: where to
+ * @out: the file
  * @samples: the samples, in the order of writing
- * @count: how many
+ * @count: their number
  *
  * Return: 0, or -1 if writing failed.
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Small helpers: errors, numbers, /proc text, shared memory, the clock. */
+/* Errors, numbers, /proc text, shared memory, the clock. */
 #include "common/util.h"
 
 #include <ctype.h>
@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 /**
- * die - say in one line what is wrong and leave with status 1
- * @fmt: what to say, without a newline
+ * die - print an error in one line and exit with status 1
+ * @fmt: the error, without a newline
  *
- * Leaves by _exit(), for it is called in forked children as well, which must
- * not flush what the parent had buffered.
+ * Calls _exit(): forked children call die() too, and must not flush what the
+ * parent had buffered.
  */
 void die(const char *fmt, ...)
 {
@@ -49,8 +49,8 @@ static bool parse_digits(const char *text, const char **end, uint64_t *value)
 }
 
 /**
- * parse_u64 - a plain decimal number, nothing before or after it
- * @text: the option's value
+ * parse_u64 - convert a decimal number with nothing before or after it
+ * @text: the text
  * @value: the number
  *
  * Return: false if @text is anything else or does not fit.
@@ -63,8 +63,8 @@ bool parse_u64(const char *text, uint64_t *value)
 }
 
 /**
- * parse_size - a number of bytes with an optional suffix K, M or G
- * @text: the option's value
+ * parse_size - convert a number of bytes with an optional suffix K, M or G
+ * @text: the text
  * @bytes: the size
  *
  * Return: false if @text is anything else or does not fit.
@@ -88,10 +88,10 @@ bool parse_size(const char *text, uint64_t *bytes)
 }
 
 /**
- * read_text - the beginning of a file as a string
+ * read_text - read the beginning of a file as a string
  * @path: the file
- * @buf: where to put it
- * @len: size of @buf; what does not fit is left out
+ * @buf: the result
+ * @len: size of @buf; the rest of the file is left out
  *
  * Uses no stdio: no buffer is allocated between fork and measurement.
  *
@@ -118,9 +118,9 @@ bool read_text(const char *path, char *buf, size_t len)
 }
 
 /**
- * text_field - the number behind a key at the start of a line
- * @text: as /proc/meminfo or smaps
- * @key: with its colon, as "Pss:"
+ * text_field - read the number behind a key at the start of a line
+ * @text: a text such as /proc/meminfo or smaps
+ * @key: the key with its colon, such as "Pss:"
  * @value: the number
  *
  * Return: false if there is no such line.
@@ -144,11 +144,11 @@ bool text_field(const char *text, const char *key, uint64_t *value)
 }
 
 /**
- * memory_require - leave with an error if there is not that much memory
- * @bytes: how much
+ * memory_require - exit if there is not enough memory
+ * @bytes: the amount needed
  * @option: the option that decides the amount, for the error
  *
- * Populating more than there is would call the OOM killer.
+ * Without the check the OOM killer would come.
  */
 void memory_require(uint64_t bytes, const char *option)
 {
@@ -164,11 +164,11 @@ void memory_require(uint64_t bytes, const char *option)
 }
 
 /**
- * shared_alloc - zeroed memory that no fork can make copy-on-write
- * @bytes: how much
+ * shared_alloc - allocate zeroed memory that no fork makes copy-on-write
+ * @bytes: the amount
  * @option: the option that decides the amount, for the error
  *
- * Return: the memory; does not return without it.
+ * Return: the memory; exits if there is none.
  */
 void *shared_alloc(size_t bytes, const char *option)
 {
