@@ -154,11 +154,10 @@ struct mapper;
 struct runner *runner_start(const struct bench *bench,
 			    const struct region *region,
 			    const struct side_result *result);
-void runner_go(struct runner *runner);
 long runner_stop(struct runner *runner);
 
 struct mapper *mapper_start(const struct bench *bench);
-void mapper_go(struct mapper *mapper);
+void beside_go(struct runner *runner, struct mapper *mapper);
 void mapper_stop(struct mapper *mapper);
 
 /* team.c */

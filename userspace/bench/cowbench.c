@@ -78,11 +78,11 @@ static void run_side(const struct bench *bench, const struct region *region,
 		if (child)
 			growth->peak[SIDE_CHILD] = memory_peak_kb(child);
 	}
-	if (writer && reuse)
-		result->copied = frames ? region_moved(region, bench->frames) :
-					  -1;
+	if (writer && reuse && !frames)
+		result->copied = -1;
 	else if (writer)
-		result->copied = region_exclusive(region);
+		result->copied =
+			region_copied(region, reuse ? bench->frames : NULL);
 	pthread_barrier_wait(meet);
 	corrupt(bench, region, side, seed);
 	region_check(region, seed, who, bench->touched, &result->verdict);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/options.h"
 #include "common/util.h"
 
 static int open_file(const char *dir, const char *name)
@@ -44,27 +45,28 @@ static bool put(int fd, const char *text, ssize_t len)
  */
 void listen_open(struct listen *listen, const char *dir, const char *list)
 {
+	const char *at;
 	char name[64];
+	size_t len;
 
 	listen->count = 0;
 	listen->pid_fd = -1;
 	if (!list)
 		return;
-	for (;;) {
-		size_t len = strcspn(list, ",");
-
-		if (!len || len >= sizeof(name) || memchr(list, '/', len))
-			die("--listen: a comma list of switches in %s is accepted, as timing,log",
-			    dir);
+	for (at = list;; at += len + 1) {
+		len = strcspn(at, ",");
+		if (!len || len >= sizeof(name) || memchr(at, '/', len))
+			invalid("listen", list,
+				"switches in %s with commas between (timing,log)",
+				dir);
 		if (listen->count == LISTEN_MAX)
-			die("--listen: at most %d switches are accepted",
-			    LISTEN_MAX);
-		memcpy(name, list, len);
+			invalid("listen", list, "at most %d switches",
+				LISTEN_MAX);
+		memcpy(name, at, len);
 		name[len] = '\0';
 		listen->fds[listen->count++] = open_file(dir, name);
-		if (!list[len])
+		if (!at[len])
 			break;
-		list += len + 1;
 	}
 	listen->pid_fd = open_file(dir, "pid");
 }

@@ -71,7 +71,7 @@ static const struct opt opts[] = {
 static long show(const char *when, const struct region *region)
 {
 	uint64_t kb[4] = { 0 };
-	long own = region_exclusive(region);
+	long own = region_copied(region, NULL);
 	bool known;
 
 	known = region_smaps(region, "Shared_Clean:", &kb[0]) &&

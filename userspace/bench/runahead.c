@@ -256,13 +256,6 @@ struct runner *runner_start(const struct bench *bench,
 	return runner;
 }
 
-/* Let the runner-ahead begin; NULL does nothing. */
-void runner_go(struct runner *runner)
-{
-	if (runner)
-		set_state(&runner->beside, RUNNING);
-}
-
 /*
  * End and free the runner-ahead, unless NULL. Return: its page faults, which
  * are not the writers'.
@@ -315,9 +308,11 @@ struct mapper *mapper_start(const struct bench *bench)
 	return mapper;
 }
 
-/* Let the mapper begin; NULL does nothing. */
-void mapper_go(struct mapper *mapper)
+/* Let both begin, unless NULL. */
+void beside_go(struct runner *runner, struct mapper *mapper)
 {
+	if (runner)
+		set_state(&runner->beside, RUNNING);
 	if (mapper)
 		set_state(&mapper->beside, RUNNING);
 }

@@ -151,10 +151,8 @@ static void section(const struct team *team, unsigned int index,
 		getrusage(RUSAGE_SELF, &before);
 	}
 	pthread_barrier_wait(gate);
-	if (!index) {
-		runner_go(job->runner);
-		mapper_go(job->mapper);
-	}
+	if (!index)
+		beside_go(job->runner, job->mapper);
 	write_share(job, job->count * index / threads,
 		    job->count * (index + 1) / threads, &result->laps[index]);
 	pthread_barrier_wait(gate);

@@ -246,11 +246,14 @@ void region_write(const struct region *region, uint64_t seed, enum who who,
 	}
 }
 
-/*
- * Number of pages whose frame differs from @before, or, without @before, of
- * those that this process alone maps. -1 if the kernel does not tell.
+/**
+ * region_copied - count the pages that this process alone maps, or that moved
+ * @region: the region
+ * @before: from region_frames(): count pages that have another frame; or NULL
+ *
+ * Return: the number of 4 KiB pages, -1 if the kernel does not tell.
  */
-static long count_pages(const struct region *region, const uint64_t *before)
+long region_copied(const struct region *region, const uint64_t *before)
 {
 	const size_t pages = region->size / PAGE_BYTES;
 	const uint64_t own = PM_PRESENT | PM_EXCLUSIVE;
@@ -281,29 +284,6 @@ static long count_pages(const struct region *region, const uint64_t *before)
 	}
 	close(fd);
 	return count;
-}
-
-/**
- * region_exclusive - count the pages that this process alone maps
- * @region: the region
- *
- * Return: the number of 4 KiB pages, -1 if the kernel does not tell.
- */
-long region_exclusive(const struct region *region)
-{
-	return count_pages(region, NULL);
-}
-
-/**
- * region_moved - count the pages that have another frame than before
- * @region: the region
- * @before: what region_frames() stored
- *
- * Return: the number of 4 KiB pages, -1 if the kernel does not tell.
- */
-long region_moved(const struct region *region, const uint64_t *before)
-{
-	return count_pages(region, before);
 }
 
 /**

@@ -56,8 +56,7 @@ void verdict_require(const struct verdict *verdict, const char *where);
 
 bool region_frames(const struct region *region, uint64_t *frames);
 bool region_smaps(const struct region *region, const char *key, uint64_t *kb);
-long region_exclusive(const struct region *region);
-long region_moved(const struct region *region, const uint64_t *before);
+long region_copied(const struct region *region, const uint64_t *before);
 
 void warm_process(const struct region *region);
 bool memory_with_child(pid_t child, uint64_t *kb);

@@ -13,6 +13,7 @@
 
 #include "common/pattern.h"
 #include "common/region.h"
+#include "common/row.h"
 #include "common/samples.h"
 #include "common/util.h"
 
@@ -417,6 +418,29 @@ static void test_hist_write(void **state)
 	assert_string_equal(text, "5 3\n64 1\n992 2\n5\n1000\n");
 }
 
+/* The heading and the row come from one string; widths are a table's. */
+static void test_row(void **state)
+{
+	char text[128];
+	FILE *f = tmpfile();
+	size_t n;
+
+	(void)state;
+	assert_non_null(f);
+	row_csv(f, true, "name=%-6s ns=%8lu rest=%s", "a%b", 7UL,
+		cell_csv(false, 3).text);
+	row_csv(f, false, "name=%-6s ns=%8lu rest=%s", "", UINT64_MAX,
+		cell_csv(true, 3).text);
+	assert_string_equal(cell_table(false, 3).text, "-");
+	assert_string_equal(cell_table(true, 3).text, "3");
+	rewind(f);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = '\0';
+	assert_string_equal(text,
+			    "name,ns,rest\na%b,7,\n,18446744073709551615,3\n");
+	fclose(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_stats_large),
 		cmocka_unit_test(test_hist_buckets),
 		cmocka_unit_test(test_hist_write),
+		cmocka_unit_test(test_row),
 	};
 
 	return cmocka_run_group_tests_name("units", tests, NULL, NULL);
