@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0 OR LGPL-2.1-or-later */
 /* The system call; no C library has a name for it. */
 #ifndef COWLAB_MANUAL_COW_H
 #define COWLAB_MANUAL_COW_H
