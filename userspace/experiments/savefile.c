@@ -67,6 +67,7 @@ static FILE *open_input(const char *path)
 
 	if (!in)
 		die("cannot open %s: %s", path, strerror(errno));
+	setvbuf(in, NULL, _IOFBF, IO_BYTES);
 	return in;
 }
 
