@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The command line of cowbench. */
-
 #include "bench/bench.h"
 
 #include <stdio.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Switching cowlab's observation on and off around the timed writes. */
-
 #include "bench/bench.h"
 
 #include <errno.h>

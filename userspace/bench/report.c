@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What comes out of a round: a table or CSV, histogram and raw latencies. */
-
 #include "bench/bench.h"
 
 #include "common/row.h"

@@ -14,7 +14,6 @@
  *
  * With one CPU there is no runner-ahead: it would take the writer's time.
  */
-
 #include "bench/bench.h"
 
 #include <errno.h>

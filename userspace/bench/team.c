@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The timed writes, and the threads that make them. */
-
 #include "bench/bench.h"
 
 #include <errno.h>
