@@ -67,7 +67,6 @@ static FILE *open_input(const char *path)
 
 	if (!in)
 		die("cannot open %s: %s", path, strerror(errno));
-	setvbuf(in, NULL, _IOFBF, IO_BYTES);
 	return in;
 }
 
@@ -138,6 +137,7 @@ void store_verify(const char *path, uint64_t ops)
 	struct slot slot;
 	struct head head;
 
+	setvbuf(in, NULL, _IOFBF, IO_BYTES);
 	if (!take(in, &head, sizeof(head), &sum) || head.magic != MAGIC ||
 	    !head.store.keys || head.store.keys > 1ULL << 36)
 		die("%s: not a file of cowkv's", path);
