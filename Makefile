@@ -5,38 +5,77 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 
+# Without FULL, ARMS or WORKLOADS a run is the quick part of scripts/matrix.
+FULL ?= $(if $(ARMS)$(WORKLOADS),1,0)
+ROUNDS ?= $(if $(filter 0,$(FULL)),2,5)
 ARMS ?= all
 WORKLOADS ?= all
-QUICK ?= 0
-ROUNDS ?= $(if $(filter 1,$(QUICK)),2,5)
 CLOCK ?= both
 SMP ?= $(shell nproc)
 MEM ?= 2G
 ACCEL ?= auto
+KERNEL ?= 6.12
 KERNEL_SRC ?=
 FLAVOUR ?= lab
-export ARMS WORKLOADS QUICK ROUNDS CLOCK SMP MEM ACCEL KERNEL_SRC FLAVOUR
-
-build := build
-host := $(CURDIR)/$(build)/host
-user := $(CURDIR)/$(build)/userspace
+PREFIX ?= /usr/local
+DESTDIR ?=
+TIME ?= 60
+MUTANTS ?= all
 ifneq ($(KERNEL_SRC),)
 override KERNEL_SRC := $(abspath $(KERNEL_SRC))
 endif
+export ARMS WORKLOADS FULL ROUNDS CLOCK SMP MEM ACCEL KERNEL KERNEL_SRC FLAVOUR MUTANTS TIME
+
+build := $(CURDIR)/build
+host := $(build)/host
+user := $(build)/userspace
+# KDIR: an installed linux-headers of a patched kernel instead of our tree.
+KDIR ?= $(build)/$(FLAVOUR)/linux
+
+targets := run bench test test-all test-kcsan check fuzz mutate rebase-reference \
+	   overhead shell report reference kernel module userspace programs guest install clean
+.DEFAULT_GOAL := help
+.PHONY: help $(targets)
+
+help:
+	@cat scripts/help.txt
+
+ifndef COWLAB_LOCKED
+# One target at a time works in build/; first, can this machine do it?
+.NOTPARALLEL:
+
+# What a target needs, in GB of disk and of memory.
+needs := 1 1
+run bench shell kernel guest: needs := 8 3
+test-kcsan fuzz mutate rebase-reference overhead: needs := 16 6
+test test-all: needs := 30 6
+clean: needs := 0 0
+
+$(targets):
+	@scripts/preflight $(needs)
+	@scripts/alone "make $@" $(MAKE) $@
+else
 
 run:
 	@scripts/run --check
-	@$(MAKE) guest
+	@$(MAKE) guest ETA=1
 	@scripts/run
 
-test: deps
+# The same by the name that its users look for.
+bench: run
+
+test: test-deps
 	@scripts/test
 
-check: deps programs
+# Everything: long runs, every policy on the debug kernel, KCSAN, the fuzzers.
+test-all: test-deps
+	@TIER=all scripts/test
+
+check: test-deps programs
 	@scripts/check
 
 # The concurrency tests on a kernel that sees data races.
-test-kcsan: deps
+test-kcsan: test-deps
 	@$(MAKE) guest FLAVOUR=kcsan
 	@mkdir -p $(build)/tap
 	@scripts/tests/kcsan >$(build)/tap/kcsan.tap || true
@@ -44,27 +83,21 @@ test-kcsan: deps
 	@scripts/tally $(build)/tap/kcsan.tap
 
 # The parsers of what a guest sends, TIME seconds each; needs clang.
-TIME ?= 60
-fuzz: deps
-	@$(MAKE) -s -C scripts/report O=$(host) TIME=$(TIME) fuzz
-	@$(MAKE) -s -C qemu/runner O=$(host) TIME=$(TIME) fuzz
+fuzz: test-deps
+	@$(MAKE) -s -C scripts/report O=$(host) fuzz
+	@$(MAKE) -s -C qemu/runner O=$(host) fuzz
 
 # Kernels with one mistake each, on purpose; MUTANTS: the numbers of some.
-MUTANTS ?= all
-export MUTANTS
-mutate:
+mutate: test-deps
 	@$(MAKE) guest FLAVOUR=mutant
 	@scripts/mutate
 
-# The same by the name that its users look for.
-bench: run
-
-# Renew the numbers that the regression gate holds a change against.
+# Renew the numbers that the regression gate compares a change with.
 rebase-reference:
 	@$(MAKE) guest FLAVOUR=lab
 	@scripts/tests/gate --rebase
 
-# What the patches cost where they are not used, and what listening costs.
+# What the patches cost where they are not used, and what tracing costs.
 overhead:
 	@$(MAKE) guest FLAVOUR=lab
 	@$(MAKE) guest FLAVOUR=stock
@@ -75,46 +108,58 @@ shell: guest
 		--initrd $(build)/$(FLAVOUR)/initramfs.cpio --smp $(SMP) --mem $(MEM) \
 		--accel $(ACCEL)
 
-report: deps programs
+report:
+	@scripts/deps report
+	@$(MAKE) -s -C scripts/report O=$(host) all
 	@$(host)/cowreport results/latest
 
-deps:
-	@scripts/deps
-
-kernel: deps
+kernel:
+	@scripts/deps kernel
+	@$(if $(ETA),scripts/eta kernel)
 	@scripts/source $(FLAVOUR)
 	@scripts/kernel $(FLAVOUR)
 
-# KDIR: an installed linux-headers of a patched kernel instead of our tree.
-KDIR ?= $(CURDIR)/$(build)/$(FLAVOUR)/linux
 ifeq ($(origin KDIR),file)
 module: kernel
 else
-module: deps
+module:
+	@scripts/deps module
 endif
 	@scripts/module $(FLAVOUR) $(KDIR)
 
-userspace: deps
+userspace:
+	@scripts/deps userspace
 	@$(MAKE) -s -C userspace O=$(user) all guest
 
 programs: userspace
+	@scripts/deps report guest
 	@$(MAKE) -s -C qemu/runner O=$(host) all
 	@$(MAKE) -s -C scripts/report O=$(host) all
-	@echo "programs: built in $(build)/userspace and $(build)/host"
+	@echo "programs: built in build/userspace and build/host"
 
-# All that a guest of one flavour needs.
-ifeq ($(FLAVOUR),stock)
-guest: kernel programs
-else
-guest: module programs
-endif
+# All that a guest of one flavour needs. The programs are built while the kernel's
+# source is unpacked and its image linked, which keeps one core busy; cowlat, which
+# is made from the kernel's types, comes after it.
+guest:
+	@$(if $(ETA),scripts/eta deps)
+	@scripts/deps kernel module userspace report guest
+	@$(MAKE) -j2 kernel programs
+	@$(if $(filter-out stock,$(FLAVOUR)),$(MAKE) module)
+	@$(if $(ETA),scripts/eta boot)
+	@$(MAKE) -s userspace
 	@qemu/initramfs $(FLAVOUR)
+
+install:
+	@scripts/deps userspace report guest install
+	@$(MAKE) programs
+	@$(MAKE) -s -C userspace O=$(user) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) install
 
 clean:
 	rm -rf $(build)
 
-help:
-	@cat scripts/help.txt
+# What the tests need beside what they test.
+test-deps:
+	@scripts/deps kernel module userspace report guest install test
 
-.PHONY: run test test-kcsan check fuzz mutate bench rebase-reference overhead shell report deps kernel module userspace programs guest clean help
-.DEFAULT_GOAL := help
+.PHONY: test-deps
+endif

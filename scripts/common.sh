@@ -26,17 +26,44 @@ one_of() {
 	die "unknown $what '$value': one of $*"
 }
 
+# kernels: the versions that there is a series for
+kernels() {
+	printf '%s\n' patches/linux-* | sed 's,.*/linux-,,'
+}
+
 # number WHAT VALUE MIN MAX
 number() {
 	[[ $2 =~ ^[0-9]{1,6}$ ]] && (($2 >= $3 && $2 <= $4)) ||
 		die "$1=$2: a number from $3 to $4"
 }
 
-# alone NAME: only one of them at a time works in build/
-alone() {
-	mkdir -p "$build"
-	exec {lock}>"$build/$1.lock"
-	flock -n "$lock" || die "another $1 is at work in $build: wait for its end"
+# locked ARGUMENT...: go on only with build/ locked; the arguments are the script's
+locked() {
+	[ "${COWLAB_LOCKED:-}" ] || exec "$top/scripts/alone" "${0##*/}" "$0" "$@"
+}
+
+# slow_factor: export SLOW, how many times slower this host is than the one where
+# the time allowances and estimates were measured; at least 1. There, two of these
+# loops side by side took 0.50 s, on a day when the lab kernel took 7 min 18 s.
+slow_factor() {
+	[ -z "${SLOW:-}" ] || return 0
+	local took TIMEFORMAT=%R
+	took=$({ time { slow_loop & slow_loop; wait; }; } 2>&1)
+	SLOW=$(awk "BEGIN { n = $took / 0.50; printf \"%.1f\", n < 1 ? 1 : n }")
+	export SLOW
+}
+
+slow_loop() {
+	local i
+	for ((i = 0; i < 300000; i++)); do :; done
+}
+
+# minutes SECONDS: as a person says it, on a host that is SLOW
+minutes() {
+	awk -v slow="${SLOW:-1}" "BEGIN {
+		n = $1 * slow
+		if (n < 90) printf \"%d s\", n; else printf \"%d min\", (n + 30) / 60
+	}"
 }
 
 # What a flavour is: lab is what users get, debug sees mistakes, kcsan sees
