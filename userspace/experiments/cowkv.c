@@ -255,7 +255,7 @@ static void report(const struct run *run, const struct round *round,
 			" faults=%7ld touched=%7lu copied=%7lu rss_kb=%7lu begin_ns=%9lu end_ns=%10lu helper=%7lu verified=%s",
 			hows[args.how], s.count, ROW_STATS_OF(&s),
 			round->faults, round->touched, counts.pages, grown,
-			round->begin_ns, run->end_ns, counts.helper_pages,
+			round->begin_ns, run->end_ns, counts.prefetched_pages,
 			"yes");
 		return;
 	}
@@ -266,7 +266,7 @@ static void report(const struct run *run, const struct round *round,
 		s.count, ROW_STATS_OF(&s), round->elapsed, round->faults,
 		round->touched, cell_csv(cowsnap, counts.pages).text,
 		cell_csv(cowsnap, wasted).text, grown, "yes", round->begin_ns,
-		run->end_ns, counts.helper_pages);
+		run->end_ns, counts.prefetched_pages);
 }
 
 /* The op that takes the snapshot, and those that follow until its end. */

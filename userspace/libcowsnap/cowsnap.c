@@ -32,24 +32,6 @@
 /* The longest pause between two of these. */
 #define PAUSE_NS 1000000ULL
 
-uint64_t cowsnap_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-/* The pagemap entries of @nr pages. */
-bool cowsnap_entries(const struct cowsnap *cs, const void *addr, size_t nr,
-		     uint64_t *entries)
-{
-	off_t at = (uintptr_t)addr / PAGE * sizeof(*entries);
-	ssize_t want = nr * sizeof(*entries);
-
-	return pread(cs->pagemap, entries, want, at) == want;
-}
-
 /*
  * An aligned piece of address space, with nothing of ours around it that it
  * could merge with. @map and @map_size, where wanted, are all of what was
@@ -156,7 +138,7 @@ struct cowsnap *cowsnap_create(size_t bytes,
 	if (!cs->base)
 		goto fail;
 	if (map_region(cs, MAP_SHARED) == MAP_FAILED ||
-	    madvise(cs->base, cs->span, MADV_DONTFORK) || helper_create(cs))
+	    madvise(cs->base, cs->span, MADV_DONTFORK) || prefetcher_create(cs))
 		goto fail;
 	return cs;
 fail:
@@ -185,7 +167,7 @@ void cowsnap_destroy(struct cowsnap *cs)
 {
 	if (!cs)
 		return;
-	helper_destroy(cs);
+	prefetcher_destroy(cs);
 	if (cs->view)
 		munmap(cs->view, cs->span);
 	if (cs->map)
@@ -233,16 +215,16 @@ static int freeze(struct cowsnap *cs)
 
 const void *snapshot_begin(struct cowsnap *cs)
 {
-	uint64_t start = cowsnap_now();
+	uint64_t start = now_ns();
 	int error;
 
 	pthread_mutex_lock(&cs->lock);
 	error = freeze(cs);
 	if (!error) {
 		cs->stats = (struct snapshot_stats){
-			.begin_ns = cowsnap_now() - start,
+			.begin_ns = now_ns() - start,
 		};
-		helper_begin(cs);
+		prefetcher_begin(cs);
 	}
 	pthread_mutex_unlock(&cs->lock);
 	if (error) {
@@ -304,7 +286,7 @@ static int merge(struct cowsnap *cs, unsigned char *aside, size_t first,
 	ret = move(here, aside, nr, MREMAP_DONTUNMAP);
 	if (ret)
 		goto fail;
-	if (!cowsnap_entries(cs, aside, nr, entries)) {
+	if (!read_entries(cs, aside, nr, entries)) {
 		ret = -EIO;
 		goto undo;
 	}
@@ -348,7 +330,7 @@ static int merge_block(struct cowsnap *cs, unsigned char *aside, size_t first,
 	uint64_t start;
 	int ret;
 
-	if (!cowsnap_entries(cs, cs->base + first * PAGE, nr, entries))
+	if (!read_entries(cs, cs->base + first * PAGE, nr, entries))
 		return -EIO;
 	for (i = 0; i < nr; i++)
 		own += entry_own(entries[i]);
@@ -356,12 +338,12 @@ static int merge_block(struct cowsnap *cs, unsigned char *aside, size_t first,
 		step = own > MERGE_PAGES ? MERGE_PAGES : nr;
 		if (step > nr - i)
 			step = nr - i;
-		start = cowsnap_now();
+		start = now_ns();
 		ret = merge(cs, aside, first + i, step);
 		if (ret)
 			return ret;
 		/* Who waited goes first, on one CPU too; then the copies can go. */
-		give_way(cowsnap_now() - start);
+		give_way(now_ns() - start);
 		madvise(aside, step * PAGE, MADV_DONTNEED);
 	}
 	return 0;
@@ -391,7 +373,7 @@ static int thaw(struct cowsnap *cs)
 
 int snapshot_end(struct cowsnap *cs)
 {
-	uint64_t start = cowsnap_now();
+	uint64_t start = now_ns();
 	int ret;
 
 	pthread_mutex_lock(&cs->lock);
@@ -400,12 +382,12 @@ int snapshot_end(struct cowsnap *cs)
 		errno = EINVAL;
 		return -1;
 	}
-	helper_end(cs);
+	prefetcher_end(cs);
 	ret = thaw(cs);
 	if (ret)
 		cs->broken = true;
 	cs->view = NULL;
-	cs->stats.end_ns = cowsnap_now() - start;
+	cs->stats.end_ns = now_ns() - start;
 	pthread_mutex_unlock(&cs->lock);
 	if (!ret)
 		return 0;
@@ -416,5 +398,5 @@ int snapshot_end(struct cowsnap *cs)
 void snapshot_stats(const struct cowsnap *cs, struct snapshot_stats *stats)
 {
 	*stats = cs->stats;
-	stats->helper_pages = cs->helper.broken;
+	stats->prefetched_pages = cs->prefetcher.broken;
 }

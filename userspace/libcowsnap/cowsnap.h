@@ -39,9 +39,9 @@
  *           program's eyes, it must not be in the midst of: call
  *           snapshot_begin() where fork() would have been called.)
  *   pages   are copied in a writer's first write, or before that by the
- *           helper. Reads take faults too, 16 pages each, as the page tables
- *           have moved away; the helper takes most of these in advance.
- *   memory  a page for each page written or broken by the helper, and page
+ *           prefetcher. Reads take faults too, 16 pages each, as the page tables
+ *           have moved away; the prefetcher takes most of these in advance.
+ *   memory  a page for each page written or broken by the prefetcher, and page
  *           tables for the region: 2 MiB a GiB. The view costs nothing but
  *           addresses: from 64 MiB on, region and view take whole GiB each.
  *   end     a piece at a time, with at most 32 copies in it. mremap()
@@ -51,7 +51,7 @@
  *           there, in their place, and the copies are freed. After that, no
  *           access takes a fault.
  *
- * THE HELPER
+ * THE PREFETCHER
  *
  * A thread of the library may break copy-on-write with manual_cow() before
  * the writers come. It spends memory, so it has a budget: bytes a snapshot,
@@ -59,7 +59,7 @@
  * writer going upward through memory: it breaks the pages ahead but one, and
  * when that one has been written, the next. Who writes here and there gets no
  * help and costs nothing. On a kernel without manual_cow() it uses
- * MADV_POPULATE_WRITE, which is slower. With one CPU there is no helper.
+ * MADV_POPULATE_WRITE, which is slower. With one CPU there is no prefetcher.
  *
  * WHAT TO KNOW
  *
@@ -85,12 +85,12 @@ extern "C" {
 
 #pragma GCC visibility push(default)
 
-/* Let the helper break every page, in their order, as the budget allows. */
+/* Let the prefetcher break every page, in their order, as the budget allows. */
 #define COWSNAP_EVERYTHING 1u
 
 /**
- * struct cowsnap_budget - what the helper may spend
- * @bytes: memory in a snapshot, at most; 0: there is no helper
+ * struct cowsnap_budget - what the prefetcher may spend
+ * @bytes: memory in a snapshot, at most; 0: there is no prefetcher
  * @bytes_per_second: how fast; 0: as fast as it can
  * @flags: COWSNAP_EVERYTHING or 0
  */
@@ -105,13 +105,13 @@ struct cowsnap_budget {
  * @begin_ns: what snapshot_begin() took, in nanoseconds
  * @end_ns: what snapshot_end() took
  * @pages: pages that had a copy when it ended, of 4 KiB
- * @helper_pages: pages that the helper broke, at most
+ * @prefetched_pages: pages that the prefetcher broke, at most
  */
 struct snapshot_stats {
 	uint64_t begin_ns;
 	uint64_t end_ns;
 	uint64_t pages;
-	uint64_t helper_pages;
+	uint64_t prefetched_pages;
 };
 
 struct cowsnap;
@@ -119,7 +119,7 @@ struct cowsnap;
 /**
  * cowsnap_create - make a region
  * @bytes: its size; rounded up to a page
- * @budget: the helper's, which is copied; NULL: there is no helper
+ * @budget: the prefetcher's, which is copied; NULL: there is no prefetcher
  *
  * The region is zeroed, 2 MiB aligned, and takes memory as it is written.
  *

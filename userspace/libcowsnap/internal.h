@@ -6,6 +6,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "libcowsnap/cowsnap.h"
 
@@ -18,25 +21,25 @@
 #define PM_SWAP (1ULL << 62)
 #define PM_PRESENT (1ULL << 63)
 
-enum helper_state {
-	HELPER_NONE,
-	HELPER_IDLE,
-	HELPER_WORKS,
-	HELPER_QUITS,
+enum prefetcher_state {
+	PREFETCHER_NONE,
+	PREFETCHER_IDLE,
+	PREFETCHER_WORKS,
+	PREFETCHER_QUITS,
 };
 
 /**
- * struct helper - the thread that breaks COW ahead
+ * struct prefetcher - the thread that breaks COW ahead
  * @state: what it does; changed under @lock
  * @stop: asks it to come back from its work
  * @changed: signalled when @state is
  * @broken: pages it has broken in this snapshot
  */
-struct helper {
+struct prefetcher {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	enum helper_state state;
+	enum prefetcher_state state;
 	atomic_bool stop;
 	_Atomic uint64_t broken;
 };
@@ -55,8 +58,8 @@ struct helper {
  * @uffd: userfaultfd
  * @broken: a snapshot_end() has failed
  * @lock: one snapshot_begin() or snapshot_end() at a time
- * @budget: the helper's
- * @helper: the helper
+ * @budget: the prefetcher's
+ * @prefetcher: the prefetcher
  * @stats: of the last snapshot
  */
 struct cowsnap {
@@ -73,17 +76,32 @@ struct cowsnap {
 	bool broken;
 	pthread_mutex_t lock;
 	struct cowsnap_budget budget;
-	struct helper helper;
+	struct prefetcher prefetcher;
 	struct snapshot_stats stats;
 };
 
-uint64_t cowsnap_now(void);
-bool cowsnap_entries(const struct cowsnap *cs, const void *addr, size_t nr,
-		     uint64_t *entries);
-int helper_create(struct cowsnap *cs);
-void helper_begin(struct cowsnap *cs);
-void helper_end(struct cowsnap *cs);
-void helper_destroy(struct cowsnap *cs);
+int prefetcher_create(struct cowsnap *cs);
+void prefetcher_begin(struct cowsnap *cs);
+void prefetcher_end(struct cowsnap *cs);
+void prefetcher_destroy(struct cowsnap *cs);
+
+static inline uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+/* Read the pagemap entries of @nr pages. */
+static inline bool read_entries(const struct cowsnap *cs, const void *addr,
+				size_t nr, uint64_t *entries)
+{
+	off_t at = (uintptr_t)addr / PAGE * sizeof(*entries);
+	ssize_t want = nr * sizeof(*entries);
+
+	return pread(cs->pagemap, entries, want, at) == want;
+}
 
 /* Whether a page of the region has a copy of its own. */
 static inline bool entry_own(uint64_t entry)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The helper: a thread that breaks copy-on-write ahead of the writers.
+ * The prefetcher: a thread that breaks copy-on-write ahead of the writers.
  *
  * It learns what was written from /proc/self/pagemap: a page of the region
  * that is no longer the memfd's has been written. Reading that costs, so it
@@ -53,7 +53,7 @@ struct stream {
 };
 
 /**
- * struct ahead - the helper's work in a snapshot
+ * struct ahead - the prefetcher's work in a snapshot
  * @cs: the region
  * @pages: its pages
  * @began: when, in nanoseconds
@@ -76,7 +76,7 @@ struct ahead {
 
 static bool stopped(const struct ahead *ahead)
 {
-	return atomic_load_explicit(&ahead->cs->helper.stop,
+	return atomic_load_explicit(&ahead->cs->prefetcher.stop,
 				    memory_order_relaxed);
 }
 
@@ -91,7 +91,7 @@ static void pause_ns(uint64_t ns)
 static size_t affordable(const struct ahead *ahead, size_t want)
 {
 	const struct cowsnap_budget *budget = &ahead->cs->budget;
-	uint64_t left = budget->bytes / PAGE - ahead->cs->helper.broken;
+	uint64_t left = budget->bytes / PAGE - ahead->cs->prefetcher.broken;
 
 	return want < left ? want : left;
 }
@@ -102,9 +102,10 @@ static void keep_pace(const struct ahead *ahead)
 	const uint64_t rate = ahead->cs->budget.bytes_per_second;
 
 	while (rate && !stopped(ahead)) {
-		unsigned __int128 ns = cowsnap_now() - ahead->began;
+		unsigned __int128 ns = now_ns() - ahead->began;
 
-		if (ns * rate / 1000000000 >= ahead->cs->helper.broken * PAGE)
+		if (ns * rate / 1000000000 >=
+		    ahead->cs->prefetcher.broken * PAGE)
 			return;
 		pause_ns(TICK_NS);
 	}
@@ -134,7 +135,7 @@ static size_t break_range(struct ahead *ahead, size_t first, size_t end)
 			break;
 		}
 		/* Counted before: never more than the budget, not even shortly. */
-		cs->helper.broken += nr;
+		cs->prefetcher.broken += nr;
 		if (break_pages(cs->base + first * PAGE, nr * PAGE)) {
 			ahead->over = true;
 			break;
@@ -175,9 +176,9 @@ static void follow(struct ahead *ahead)
 		uint64_t entry;
 
 		if (!stream->end ||
-		    !cowsnap_entries(ahead->cs,
-				     ahead->cs->base + stream->marker * PAGE, 1,
-				     &entry) ||
+		    !read_entries(ahead->cs,
+				  ahead->cs->base + stream->marker * PAGE, 1,
+				  &entry) ||
 		    !entry_own(entry))
 			continue;
 		ahead->own[stream->marker] = 1;
@@ -225,7 +226,7 @@ static void scan(struct ahead *ahead)
 {
 	uint64_t entries[BLOCK_PAGES];
 	size_t run = 0, first, nr, i;
-	uint64_t start = cowsnap_now();
+	uint64_t start = now_ns();
 	bool grown = false;
 
 	for (first = 0; first < ahead->pages; first += nr) {
@@ -233,8 +234,8 @@ static void scan(struct ahead *ahead)
 		if (nr > BLOCK_PAGES)
 			nr = BLOCK_PAGES;
 		if (ahead->over || stopped(ahead) ||
-		    !cowsnap_entries(ahead->cs, ahead->cs->base + first * PAGE,
-				     nr, entries))
+		    !read_entries(ahead->cs, ahead->cs->base + first * PAGE, nr,
+				  entries))
 			return;
 		for (i = 0; i < nr; i++) {
 			const size_t page = first + i;
@@ -251,7 +252,7 @@ static void scan(struct ahead *ahead)
 			grown = false;
 		}
 	}
-	ahead->next_scan = cowsnap_now();
+	ahead->next_scan = now_ns();
 	ahead->next_scan += (ahead->next_scan - start) * SCAN_SHARE;
 }
 
@@ -273,7 +274,7 @@ static void work(struct cowsnap *cs)
 	struct ahead ahead = {
 		.cs = cs,
 		.pages = cs->size / PAGE,
-		.began = cowsnap_now(),
+		.began = now_ns(),
 	};
 
 	ahead.own = mmap(NULL, ahead.pages, PROT_READ | PROT_WRITE,
@@ -286,7 +287,7 @@ static void work(struct cowsnap *cs)
 	} else {
 		populate(&ahead);
 		while (!ahead.over && !stopped(&ahead)) {
-			if (cowsnap_now() >= ahead.next_scan)
+			if (now_ns() >= ahead.next_scan)
 				scan(&ahead);
 			follow(&ahead);
 			pause_ns(TICK_NS);
@@ -295,42 +296,43 @@ static void work(struct cowsnap *cs)
 	munmap(ahead.own, ahead.pages);
 }
 
-static void *helper_main(void *arg)
+static void *prefetcher_main(void *arg)
 {
 	struct cowsnap *cs = arg;
-	struct helper *helper = &cs->helper;
+	struct prefetcher *prefetcher = &cs->prefetcher;
 
-	pthread_mutex_lock(&helper->lock);
-	while (helper->state != HELPER_QUITS) {
-		if (helper->state == HELPER_IDLE) {
-			pthread_cond_wait(&helper->changed, &helper->lock);
+	pthread_mutex_lock(&prefetcher->lock);
+	while (prefetcher->state != PREFETCHER_QUITS) {
+		if (prefetcher->state == PREFETCHER_IDLE) {
+			pthread_cond_wait(&prefetcher->changed,
+					  &prefetcher->lock);
 			continue;
 		}
-		pthread_mutex_unlock(&helper->lock);
+		pthread_mutex_unlock(&prefetcher->lock);
 		work(cs);
-		pthread_mutex_lock(&helper->lock);
-		if (helper->state == HELPER_WORKS)
-			helper->state = HELPER_IDLE;
-		pthread_cond_broadcast(&helper->changed);
+		pthread_mutex_lock(&prefetcher->lock);
+		if (prefetcher->state == PREFETCHER_WORKS)
+			prefetcher->state = PREFETCHER_IDLE;
+		pthread_cond_broadcast(&prefetcher->changed);
 	}
-	pthread_mutex_unlock(&helper->lock);
+	pthread_mutex_unlock(&prefetcher->lock);
 	return NULL;
 }
 
 /*
- * Start the helper, if there is a budget and a CPU for it. The program's
+ * Start the prefetcher, if there is a budget and a CPU for it. The program's
  * signals are none of its business. Return: 0, or -1 with errno.
  */
-int helper_create(struct cowsnap *cs)
+int prefetcher_create(struct cowsnap *cs)
 {
-	struct helper *helper = &cs->helper;
+	struct prefetcher *prefetcher = &cs->prefetcher;
 	sigset_t all, old;
 	pthread_attr_t attr;
 	cpu_set_t cpus;
 	int error;
 
-	pthread_mutex_init(&helper->lock, NULL);
-	pthread_cond_init(&helper->changed, NULL);
+	pthread_mutex_init(&prefetcher->lock, NULL);
+	pthread_cond_init(&prefetcher->changed, NULL);
 	if (cs->budget.bytes < PAGE ||
 	    sched_getaffinity(0, sizeof(cpus), &cpus) || CPU_COUNT(&cpus) < 2)
 		return 0;
@@ -338,58 +340,59 @@ int helper_create(struct cowsnap *cs)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	helper->state = HELPER_IDLE;
-	error = pthread_create(&helper->thread, &attr, helper_main, cs);
+	prefetcher->state = PREFETCHER_IDLE;
+	error = pthread_create(&prefetcher->thread, &attr, prefetcher_main, cs);
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (!error)
 		return 0;
-	helper->state = HELPER_NONE;
+	prefetcher->state = PREFETCHER_NONE;
 	errno = error;
 	return -1;
 }
 
-static void set_state(struct helper *helper, enum helper_state state)
+static void set_state(struct prefetcher *prefetcher,
+		      enum prefetcher_state state)
 {
-	helper->state = state;
-	pthread_cond_broadcast(&helper->changed);
+	prefetcher->state = state;
+	pthread_cond_broadcast(&prefetcher->changed);
 }
 
-/* Let the helper work: a snapshot has begun. */
-void helper_begin(struct cowsnap *cs)
+/* Let the prefetcher work: a snapshot has begun. */
+void prefetcher_begin(struct cowsnap *cs)
 {
-	struct helper *helper = &cs->helper;
+	struct prefetcher *prefetcher = &cs->prefetcher;
 
-	pthread_mutex_lock(&helper->lock);
-	helper->broken = 0;
-	helper->stop = false;
-	if (helper->state == HELPER_IDLE)
-		set_state(helper, HELPER_WORKS);
-	pthread_mutex_unlock(&helper->lock);
+	pthread_mutex_lock(&prefetcher->lock);
+	prefetcher->broken = 0;
+	prefetcher->stop = false;
+	if (prefetcher->state == PREFETCHER_IDLE)
+		set_state(prefetcher, PREFETCHER_WORKS);
+	pthread_mutex_unlock(&prefetcher->lock);
 }
 
-/* Call the helper back from its work, and wait for it. */
-void helper_end(struct cowsnap *cs)
+/* Call the prefetcher back from its work, and wait for it. */
+void prefetcher_end(struct cowsnap *cs)
 {
-	struct helper *helper = &cs->helper;
+	struct prefetcher *prefetcher = &cs->prefetcher;
 
-	helper->stop = true;
-	pthread_mutex_lock(&helper->lock);
-	while (helper->state == HELPER_WORKS)
-		pthread_cond_wait(&helper->changed, &helper->lock);
-	pthread_mutex_unlock(&helper->lock);
+	prefetcher->stop = true;
+	pthread_mutex_lock(&prefetcher->lock);
+	while (prefetcher->state == PREFETCHER_WORKS)
+		pthread_cond_wait(&prefetcher->changed, &prefetcher->lock);
+	pthread_mutex_unlock(&prefetcher->lock);
 }
 
-/* End the helper. */
-void helper_destroy(struct cowsnap *cs)
+/* End the prefetcher. */
+void prefetcher_destroy(struct cowsnap *cs)
 {
-	struct helper *helper = &cs->helper;
+	struct prefetcher *prefetcher = &cs->prefetcher;
 
-	if (helper->state == HELPER_NONE)
+	if (prefetcher->state == PREFETCHER_NONE)
 		return;
-	helper_end(cs);
-	pthread_mutex_lock(&helper->lock);
-	set_state(helper, HELPER_QUITS);
-	pthread_mutex_unlock(&helper->lock);
-	pthread_join(helper->thread, NULL);
+	prefetcher_end(cs);
+	pthread_mutex_lock(&prefetcher->lock);
+	set_state(prefetcher, PREFETCHER_QUITS);
+	pthread_mutex_unlock(&prefetcher->lock);
+	pthread_join(prefetcher->thread, NULL);
 }

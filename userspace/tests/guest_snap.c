@@ -77,8 +77,8 @@ static size_t copies(const struct cowsnap *cs)
 
 	assert_true(fd >= 0);
 	for (page = 0; page < pages; page++) {
-		assert_true(pagemap_read(fd, base + page * PAGE_BYTES, &entry,
-					 1));
+		assert_true(
+			pagemap_read(fd, base + page * PAGE_BYTES, &entry, 1));
 		count += entry & (PM_PRESENT | PM_SWAP) && !(entry & PM_FILE);
 	}
 	close(fd);
@@ -161,7 +161,7 @@ static void test_memory(void **state)
 	end(cs);
 	snapshot_stats(cs, &stats);
 	assert_int_equal(stats.pages, written);
-	assert_int_equal(stats.helper_pages, 0);
+	assert_int_equal(stats.prefetched_pages, 0);
 	after = anon_pages();
 	assert_in_range(after, before - 16, before + 16);
 	/* And nothing is left to be paid for. */
@@ -452,7 +452,7 @@ static void test_fork(void **state)
 }
 
 /* Let the prefetcher do what it will. */
-static size_t helper_result(struct cowsnap *cs)
+static size_t prefetched_at_last(struct cowsnap *cs)
 {
 	struct snapshot_stats stats;
 	uint64_t before;
@@ -460,13 +460,13 @@ static size_t helper_result(struct cowsnap *cs)
 
 	snapshot_stats(cs, &stats);
 	for (calm = 0; calm < 20; calm++) {
-		before = stats.helper_pages;
+		before = stats.prefetched_pages;
 		usleep(20000);
 		snapshot_stats(cs, &stats);
-		if (stats.helper_pages != before)
+		if (stats.prefetched_pages != before)
 			calm = 0;
 	}
-	return stats.helper_pages;
+	return stats.prefetched_pages;
 }
 
 static void test_budget(void **state)
@@ -488,7 +488,7 @@ static void test_budget(void **state)
 		fill(cs, 1);
 		for (round = 0; round < 2; round++) {
 			begin(cs);
-			assert_int_equal(helper_result(cs), want);
+			assert_int_equal(prefetched_at_last(cs), want);
 			assert_int_equal(copies(cs), want);
 			end(cs);
 		}
@@ -513,7 +513,7 @@ static void test_rate(void **state)
 	snapshot_stats(cs, &stats);
 	ns = now_ns() - start;
 	/* At most what the time has earned, and a batch; at least some. */
-	assert_in_range(stats.helper_pages * PAGE_BYTES, MIB / 2,
+	assert_in_range(stats.prefetched_pages * PAGE_BYTES, MIB / 2,
 			rate * ns / 1000000000 + 16 * PAGE_BYTES);
 	end(cs);
 	cowsnap_destroy(cs);
@@ -530,7 +530,7 @@ static bool wait_for_prefetcher(struct cowsnap *cs, size_t pages)
 
 	do {
 		snapshot_stats(cs, &stats);
-		if (stats.helper_pages >= pages)
+		if (stats.prefetched_pages >= pages)
 			return true;
 		usleep(500);
 	} while (now_ns() < until);
@@ -558,7 +558,7 @@ static void test_stream(void **state)
 			usleep(1000);
 	}
 	snapshot_stats(cs, &stats);
-	assert_int_equal(stats.helper_pages, 0);
+	assert_int_equal(stats.prefetched_pages, 0);
 	end(cs);
 
 	begin(cs);
@@ -577,7 +577,7 @@ static void test_stream(void **state)
 	assert_in_range(after.ru_minflt - before.ru_minflt, 0, pages / 4);
 	end(cs);
 	snapshot_stats(cs, &stats);
-	assert_in_range(stats.helper_pages, pages * 3 / 4, pages);
+	assert_in_range(stats.prefetched_pages, pages * 3 / 4, pages);
 	cowsnap_destroy(cs);
 }
 
