@@ -162,9 +162,9 @@ static void begin(struct run *run)
 	if (args.how == HOW_NONE)
 		return;
 	if (args.how == HOW_COWSNAP) {
-		run->view = snapshot_begin(run->cs);
+		run->view = cowsnap_begin(run->cs);
 		if (!run->view)
-			die("snapshot_begin: %s", strerror(errno));
+			die("cowsnap_begin: %s", strerror(errno));
 		return;
 	}
 	if (pipe2(saved, O_CLOEXEC) || pipe2(release, O_CLOEXEC))
@@ -204,8 +204,8 @@ static void *saver_main(void *arg)
 		store_save(run->view, args.output);
 		run->after = memory(0);
 		start = now_ns();
-		if (run->cs && snapshot_end(run->cs))
-			die("snapshot_end: %s", strerror(errno));
+		if (run->cs && cowsnap_end(run->cs))
+			die("cowsnap_end: %s", strerror(errno));
 		run->end_ns = now_ns() - start;
 	} else {
 		if (read(run->saved, &byte, 1) != 1)
@@ -234,7 +234,7 @@ static void report(const struct run *run, const struct round *round,
 	const struct latencies *l = &round->latencies;
 	FILE *hist = append_open("--hist", args.hist);
 	const bool cowsnap = args.how == HOW_COWSNAP;
-	struct snapshot_stats counts = { 0 };
+	struct cowsnap_stats counts = { 0 };
 	uint64_t grown = 0, wasted = 0;
 	struct stats s;
 
@@ -243,7 +243,7 @@ static void report(const struct run *run, const struct round *round,
 	if (run->after > run->before)
 		grown = run->after - run->before;
 	if (cowsnap) {
-		snapshot_stats(run->cs, &counts);
+		cowsnap_stats(run->cs, &counts);
 		if (counts.pages > round->touched)
 			wasted = counts.pages - round->touched;
 	}

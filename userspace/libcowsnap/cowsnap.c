@@ -24,7 +24,7 @@
  */
 #define LARGE (64UL << 20)
 /*
- * Pages that snapshot_end() holds others off from at a time. Half of what a step
+ * Pages that cowsnap_end() holds others off from at a time. Half of what a step
  * of 32 takes is the same for one of 1 (in an emulated guest 0.7 ms; of 128,
  * 2.1 ms, and all steps together half as long).
  */
@@ -158,7 +158,7 @@ size_t cowsnap_size(const struct cowsnap *cs)
 	return cs->size;
 }
 
-int snapshot_fd(const struct cowsnap *cs)
+int cowsnap_fd(const struct cowsnap *cs)
 {
 	return cs->memfd;
 }
@@ -213,7 +213,7 @@ static int freeze(struct cowsnap *cs)
 	return 0;
 }
 
-const void *snapshot_begin(struct cowsnap *cs)
+const void *cowsnap_begin(struct cowsnap *cs)
 {
 	uint64_t start = now_ns();
 	int error;
@@ -221,7 +221,7 @@ const void *snapshot_begin(struct cowsnap *cs)
 	pthread_mutex_lock(&cs->lock);
 	error = freeze(cs);
 	if (!error) {
-		cs->stats = (struct snapshot_stats){
+		cs->stats = (struct cowsnap_stats){
 			.begin_ns = now_ns() - start,
 		};
 		prefetcher_begin(cs);
@@ -371,7 +371,7 @@ static int thaw(struct cowsnap *cs)
 	return ret;
 }
 
-int snapshot_end(struct cowsnap *cs)
+int cowsnap_end(struct cowsnap *cs)
 {
 	uint64_t start = now_ns();
 	int ret;
@@ -395,7 +395,7 @@ int snapshot_end(struct cowsnap *cs)
 	return -1;
 }
 
-void snapshot_stats(const struct cowsnap *cs, struct snapshot_stats *stats)
+void cowsnap_stats(const struct cowsnap *cs, struct cowsnap_stats *stats)
 {
 	*stats = cs->stats;
 	stats->prefetched_pages = cs->prefetcher.broken;

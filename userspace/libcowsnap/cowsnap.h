@@ -3,14 +3,14 @@
  * libcowsnap - a frozen view of a process's data, without fork()
  *
  * A program asks for a region with cowsnap_create() and keeps its data there.
- * snapshot_begin() freezes the region as it is at that moment, for readers,
- * while all threads go on reading and writing it; snapshot_end() gives back
+ * cowsnap_begin() freezes the region as it is at that moment, for readers,
+ * while all threads go on reading and writing it; cowsnap_end() gives back
  * the memory that this took. One snapshot of a region at a time.
  *
  * HOW IT WORKS, AND WHY SO
  *
  * The data is in a memfd that the region maps shared: until there is a
- * snapshot, nothing costs anything. snapshot_begin() turns the writers' side
+ * snapshot, nothing costs anything. cowsnap_begin() turns the writers' side
  * into a private mapping of the memfd, and the frozen view is the memfd
  * itself. A writer's first write to a page then takes an ordinary
  * copy-on-write fault in the kernel. Reads and writes by system calls work as
@@ -25,8 +25,8 @@
  * fork() does hardly more. Anonymous memory cannot be shared copy-on-write
  * within one process: only fork() does that.
  *
- * What is paid for it is snapshot_end(): the pages written meanwhile are
- * copied back into the memfd. It is paid by the caller of snapshot_end(), once
+ * What is paid for it is cowsnap_end(): the pages written meanwhile are
+ * copied back into the memfd. It is paid by the caller of cowsnap_end(), once
  * a page; others wait only if they want one of the few pages at hand.
  *
  *   begin   no page table entry is looked at. mremap(MREMAP_DONTUNMAP) moves
@@ -37,7 +37,7 @@
  *           cut: if it has a write, it has every write that this one could
  *           have known of, by any thread. (What belongs together in the
  *           program's eyes, it must not be in the midst of: call
- *           snapshot_begin() where fork() would have been called.)
+ *           cowsnap_begin() where fork() would have been called.)
  *   pages   are copied in a writer's first write, or before that by the
  *           prefetcher. Reads take faults too, 16 pages each, as the page tables
  *           have moved away; the prefetcher takes most of these in advance.
@@ -67,10 +67,10 @@
  * - The view is memory that the library writes to later. It is const: who casts
  *   that away damages the data, not only the snapshot.
  * - I/O that pins the region (O_DIRECT, RDMA, io_uring's fixed buffers) must
- *   not be under way in snapshot_begin() or snapshot_end().
+ *   not be under way in cowsnap_begin() or cowsnap_end().
  * - Without the right to handle faults of the kernel (root, CAP_SYS_PTRACE or
  *   vm.unprivileged_userfaultfd=1) a system call that reads or writes the
- *   region while snapshot_end() is at these very pages may fail with EFAULT.
+ *   region while cowsnap_end() is at these very pages may fail with EFAULT.
  * - Linux 5.14 or later, with userfaultfd, on x86-64 or arm64.
  */
 #ifndef COWSNAP_H
@@ -101,13 +101,13 @@ struct cowsnap_budget {
 };
 
 /**
- * struct snapshot_stats - what the last snapshot cost
- * @begin_ns: what snapshot_begin() took, in nanoseconds
- * @end_ns: what snapshot_end() took
+ * struct cowsnap_stats - what the last snapshot cost
+ * @begin_ns: what cowsnap_begin() took, in nanoseconds
+ * @end_ns: what cowsnap_end() took
  * @pages: pages that had a copy when it ended, of 4 KiB
  * @prefetched_pages: pages that the prefetcher broke, at most
  */
-struct snapshot_stats {
+struct cowsnap_stats {
 	uint64_t begin_ns;
 	uint64_t end_ns;
 	uint64_t pages;
@@ -125,7 +125,7 @@ struct cowsnap;
  *
  * Return: the region, or NULL with errno: EINVAL for a size of 0 or one that
  * does not fit or an unknown flag, ENOMEM, EMFILE, ENOTSUP where the kernel
- * lacks what snapshot_end() needs, EPERM or EACCES where it does not let us.
+ * lacks what cowsnap_end() needs, EPERM or EACCES where it does not let us.
  */
 struct cowsnap *cowsnap_create(size_t bytes,
 			       const struct cowsnap_budget *budget);
@@ -153,47 +153,47 @@ size_t cowsnap_size(const struct cowsnap *cs);
 void cowsnap_destroy(struct cowsnap *cs);
 
 /**
- * snapshot_begin - freeze the region as it is
+ * cowsnap_begin - freeze the region as it is
  * @cs: the region
  *
  * Return: the view, cowsnap_size() bytes, which stays as it is until
- * snapshot_end(); any thread may read it. Or NULL with errno: EBUSY if there
- * is a snapshot already, ENOMEM, or EIO after a snapshot_end() that failed; the
+ * cowsnap_end(); any thread may read it. Or NULL with errno: EBUSY if there
+ * is a snapshot already, ENOMEM, or EIO after a cowsnap_end() that failed; the
  * region is then as it was.
  */
-const void *snapshot_begin(struct cowsnap *cs);
+const void *cowsnap_begin(struct cowsnap *cs);
 
 /**
- * snapshot_fd - the frozen view as a file
+ * cowsnap_fd - the frozen view as a file
  * @cs: the region
  *
  * For sendfile(), copy_file_range() or another process. It must not be written
- * to, and is frozen between snapshot_begin() and snapshot_end() only.
+ * to, and is frozen between cowsnap_begin() and cowsnap_end() only.
  *
  * Return: a descriptor of the library's; do not close it.
  */
-int snapshot_fd(const struct cowsnap *cs);
+int cowsnap_fd(const struct cowsnap *cs);
 
 /**
- * snapshot_end - end the snapshot and give back its memory
+ * cowsnap_end - end the snapshot and give back its memory
  * @cs: the region
  *
  * Writers go on meanwhile. It takes about as long as to copy the pages that
- * were written since snapshot_begin(); so call it in the thread that saved.
+ * were written since cowsnap_begin(); so call it in the thread that saved.
  * Nobody may use the view any more.
  *
  * Return: 0, or -1 with errno: EINVAL if there is no snapshot; otherwise the
  * kernel's reason why it could not be done, which leaves the data as it is but
  * allows no further snapshot.
  */
-int snapshot_end(struct cowsnap *cs);
+int cowsnap_end(struct cowsnap *cs);
 
 /**
- * snapshot_stats - what the last snapshot cost
+ * cowsnap_stats - what the last snapshot cost
  * @cs: the region
  * @stats: the result; of a snapshot that is not over, what is known
  */
-void snapshot_stats(const struct cowsnap *cs, struct snapshot_stats *stats);
+void cowsnap_stats(const struct cowsnap *cs, struct cowsnap_stats *stats);
 
 #pragma GCC visibility pop
 

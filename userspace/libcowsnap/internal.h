@@ -56,8 +56,8 @@ struct prefetcher {
  * @memfd: the data
  * @pagemap: /proc/self/pagemap
  * @uffd: userfaultfd
- * @broken: a snapshot_end() has failed
- * @lock: one snapshot_begin() or snapshot_end() at a time
+ * @broken: a cowsnap_end() has failed
+ * @lock: one cowsnap_begin() or cowsnap_end() at a time
  * @budget: the prefetcher's
  * @prefetcher: the prefetcher
  * @stats: of the last snapshot
@@ -77,7 +77,7 @@ struct cowsnap {
 	pthread_mutex_t lock;
 	struct cowsnap_budget budget;
 	struct prefetcher prefetcher;
-	struct snapshot_stats stats;
+	struct cowsnap_stats stats;
 };
 
 int prefetcher_create(struct cowsnap *cs);

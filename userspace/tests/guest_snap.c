@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libcowsnap: the view is what was there at the moment of snapshot_begin(), no
+ * libcowsnap: the view is what was there at the moment of cowsnap_begin(), no
  * write is lost, the memory comes back, the prefetcher keeps to its budget; and
  * the store on it, cowkv.
  */
@@ -53,17 +53,17 @@ static struct cowsnap *create(size_t bytes, uint64_t budget, uint64_t rate,
 
 static const uint64_t *begin(struct cowsnap *cs)
 {
-	const void *view = snapshot_begin(cs);
+	const void *view = cowsnap_begin(cs);
 
 	if (!view)
-		fail_msg("snapshot_begin: %s", strerror(errno));
+		fail_msg("cowsnap_begin: %s", strerror(errno));
 	return view;
 }
 
 static void end(struct cowsnap *cs)
 {
-	if (snapshot_end(cs))
-		fail_msg("snapshot_end: %s", strerror(errno));
+	if (cowsnap_end(cs))
+		fail_msg("cowsnap_end: %s", strerror(errno));
 }
 
 /* How many pages of the region have a copy. */
@@ -115,7 +115,7 @@ static void test_frozen(void **state)
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct cowsnap *cs = create(sizes[i], 0, 0, 0);
 		const size_t bytes = cowsnap_size(cs);
-		struct snapshot_stats stats;
+		struct cowsnap_stats stats;
 		const uint64_t *view;
 		uint64_t word;
 
@@ -126,12 +126,12 @@ static void test_frozen(void **state)
 		fill(cs, 1000000);
 		check(view, bytes, 1);
 		check(cowsnap_base(cs), bytes, 1000000);
-		assert_int_equal(pread(snapshot_fd(cs), &word, 8, 8), 8);
+		assert_int_equal(pread(cowsnap_fd(cs), &word, 8, 8), 8);
 		assert_int_equal(word, 2);
 		assert_int_equal(copies(cs), bytes / PAGE_BYTES);
 		end(cs);
 		check(cowsnap_base(cs), bytes, 1000000);
-		snapshot_stats(cs, &stats);
+		cowsnap_stats(cs, &stats);
 		assert_int_equal(stats.pages, bytes / PAGE_BYTES);
 		assert_int_equal(copies(cs), 0);
 		cowsnap_destroy(cs);
@@ -145,7 +145,7 @@ static void test_memory(void **state)
 	uint64_t *word = cowsnap_base(cs);
 	const size_t pages = cowsnap_size(cs) / PAGE_BYTES;
 	uint64_t before, during, after;
-	struct snapshot_stats stats;
+	struct cowsnap_stats stats;
 	struct rusage r0, r1;
 	size_t i, written = 0;
 
@@ -159,7 +159,7 @@ static void test_memory(void **state)
 	assert_in_range(during - before, written, written + 16);
 	assert_int_equal(copies(cs), written);
 	end(cs);
-	snapshot_stats(cs, &stats);
+	cowsnap_stats(cs, &stats);
 	assert_int_equal(stats.pages, written);
 	assert_int_equal(stats.prefetched_pages, 0);
 	after = anon_pages();
@@ -215,7 +215,7 @@ static void test_again_and_again(void **state)
 
 /*
  * Consistent cut: a writer counts upward in one page after another; a second
- * one copies what it sees of the first; nobody waits for snapshot_begin().
+ * one copies what it sees of the first; nobody waits for cowsnap_begin().
  */
 #define CUT_PAGES 512
 
@@ -454,15 +454,15 @@ static void test_fork(void **state)
 /* Let the prefetcher do what it will. */
 static size_t prefetched_at_last(struct cowsnap *cs)
 {
-	struct snapshot_stats stats;
+	struct cowsnap_stats stats;
 	uint64_t before;
 	int calm;
 
-	snapshot_stats(cs, &stats);
+	cowsnap_stats(cs, &stats);
 	for (calm = 0; calm < 20; calm++) {
 		before = stats.prefetched_pages;
 		usleep(20000);
-		snapshot_stats(cs, &stats);
+		cowsnap_stats(cs, &stats);
 		if (stats.prefetched_pages != before)
 			calm = 0;
 	}
@@ -503,14 +503,14 @@ static void test_rate(void **state)
 	struct cowsnap *cs =
 		create(16 * MIB, 16 * MIB, rate, COWSNAP_EVERYTHING);
 	uint64_t start, ns;
-	struct snapshot_stats stats;
+	struct cowsnap_stats stats;
 
 	(void)state;
 	fill(cs, 1);
 	start = now_ns();
 	begin(cs);
 	usleep(500000);
-	snapshot_stats(cs, &stats);
+	cowsnap_stats(cs, &stats);
 	ns = now_ns() - start;
 	/* At most what the time has earned, and a batch; at least some. */
 	assert_in_range(stats.prefetched_pages * PAGE_BYTES, MIB / 2,
@@ -526,10 +526,10 @@ static void test_rate(void **state)
 static bool wait_for_prefetcher(struct cowsnap *cs, size_t pages)
 {
 	uint64_t until = now_ns() + 50 * 1000000;
-	struct snapshot_stats stats;
+	struct cowsnap_stats stats;
 
 	do {
-		snapshot_stats(cs, &stats);
+		cowsnap_stats(cs, &stats);
 		if (stats.prefetched_pages >= pages)
 			return true;
 		usleep(500);
@@ -543,7 +543,7 @@ static void test_stream(void **state)
 	struct cowsnap *cs = create(64 * MIB, 64 * MIB, 0, 0);
 	const size_t pages = cowsnap_size(cs) / PAGE_BYTES;
 	volatile uint64_t *word = cowsnap_base(cs);
-	struct snapshot_stats stats;
+	struct cowsnap_stats stats;
 	struct rusage before, after;
 	size_t i, late = 0;
 	uint64_t rng = 1;
@@ -557,7 +557,7 @@ static void test_stream(void **state)
 		if (!(i % 64))
 			usleep(1000);
 	}
-	snapshot_stats(cs, &stats);
+	cowsnap_stats(cs, &stats);
 	assert_int_equal(stats.prefetched_pages, 0);
 	end(cs);
 
@@ -576,7 +576,7 @@ static void test_stream(void **state)
 		      after.ru_minflt - before.ru_minflt, pages);
 	assert_in_range(after.ru_minflt - before.ru_minflt, 0, pages / 4);
 	end(cs);
-	snapshot_stats(cs, &stats);
+	cowsnap_stats(cs, &stats);
 	assert_in_range(stats.prefetched_pages, pages * 3 / 4, pages);
 	cowsnap_destroy(cs);
 }
@@ -599,13 +599,13 @@ static void test_errors(void **state)
 	cowsnap_destroy(NULL);
 
 	cs = create(MIB, 0, 0, 0);
-	assert_int_equal(snapshot_end(cs), -1);
+	assert_int_equal(cowsnap_end(cs), -1);
 	assert_int_equal(errno, EINVAL);
 	begin(cs);
-	assert_null(snapshot_begin(cs));
+	assert_null(cowsnap_begin(cs));
 	assert_int_equal(errno, EBUSY);
 	end(cs);
-	assert_int_equal(snapshot_end(cs), -1);
+	assert_int_equal(cowsnap_end(cs), -1);
 	/* In a snapshot too. */
 	begin(cs);
 	cowsnap_destroy(cs);
