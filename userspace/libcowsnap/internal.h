@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the files of libcowsnap share. */
 #ifndef COWSNAP_INTERNAL_H
 #define COWSNAP_INTERNAL_H
