@@ -21,8 +21,10 @@
 #include <unistd.h>
 
 #include "cowlat.skel.h"
+#include "fail.h"
 #include "probe.h"
 #include "show.h"
+#include "stages.h"
 
 #define WHOLE_FAULTS (1U << STAGE_FAULT | 1U << STAGE_HUGETLB_COPY)
 #define ALL_STAGES ((1U << NR_STAGES) - 1)
@@ -109,23 +111,6 @@ static const char doc[] =
 	"  cowlat -j -d 5 | jq .stages[0].p99\n"
 	"\n"
 	"Exit status: 0, or 1 after an error or when the process of -p has ended.\n";
-
-/**
- * fail - say in one line what is wrong and leave with status 1
- * @fmt: what to say, without a newline
- */
-void fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	fflush(stdout);
-	fputs("cowlat: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(1);
-}
 
 static double seconds(const char *option, const char *text)
 {

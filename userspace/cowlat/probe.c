@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cowlat.skel.h"
+#include "fail.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 

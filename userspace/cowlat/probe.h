@@ -52,14 +52,11 @@ struct probe {
 
 extern const char *const stage_names[NR_STAGES];
 
-__attribute__((noreturn, format(printf, 1, 2))) void fail(const char *fmt, ...);
-
 void probe_require_bpf(void);
 bool kernel_has_function(const char *name);
 void probe_attach(struct probe *probe, const struct want *want);
 void probe_detach(struct probe *probe);
 void probe_free(struct probe *probe);
-void stages_run(bool json);
 __u64 probe_missed(const struct probe *probe);
 
 #endif /* COWLAT_PROBE_H */

@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fail.h"
 #include "probe.h"
 #include "show.h"
 #include "stages.h"

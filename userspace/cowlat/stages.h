@@ -36,4 +36,10 @@ struct split {
 	__u64 sides[NR_PARTS];
 };
 
+#ifndef __bpf__
+#include <stdbool.h>
+
+void stages_run(bool json);
+#endif
+
 #endif /* COWLAT_STAGES_H */
