@@ -5,7 +5,7 @@
  *	LD_PRELOAD=cowwarm.so COWWARM_BUDGET=512M redis-server ...
  *
  * After fork() each first write of the parent to a page takes a fault, as long
- * as the child is there. Here a helper thread in the parent takes that on
+ * as the child is there. Here a warmer thread in the parent takes that on
  * itself: it goes through the writable private anonymous memory and breaks
  * copy-on-write with manual_cow() wherever a page is still shared, until the
  * child exits or calls exec(), or the budget is spent. The program is not
@@ -28,7 +28,7 @@
  * this fork and, with half the weight each, those before it: what the last
  * snapshot's faults have shown is where the next one begins.
  *
- * Where the program and the child leave no processor idle, what the helper takes
+ * Where the program and the child leave no processor idle, what the warmer takes
  * is what the program waits for: it runs at a nice value 10 above the program's.
  *
  * vfork() and posix_spawn() share memory with their child: nothing to do.
@@ -64,7 +64,7 @@
 #endif
 
 #define DEFAULT_BUDGET (64UL << 20)
-#define HELPER_NICE 10
+#define WARMER_NICE 10
 #define STACK_BYTES (128UL << 10)
 #define CHILDREN 64
 #define BLOCK_PAGES (HUGE_BYTES / PAGE_BYTES)
@@ -120,14 +120,14 @@ struct child {
 	int fd;
 };
 
-/* What threads that fork tell the helper. */
+/* What threads that fork tell the warmer. */
 static struct {
 	_Atomic pid_t news[CHILDREN];
 	_Atomic uint32_t count;
 	_Atomic bool started;
 } post;
 
-/* The helper's own; nobody else looks at it but the last words. */
+/* The warmer's own; nobody else looks at it but the last words. */
 static struct {
 	struct child children[CHILDREN];
 	unsigned int nr_children;
@@ -475,7 +475,7 @@ static void work(void)
 	}
 }
 
-static void *helper_main(void *unused)
+static void *warmer_main(void *unused)
 {
 	(void)unused;
 	/*
@@ -486,7 +486,7 @@ static void *helper_main(void *unused)
 		return NULL;
 	/* Of this thread alone; where it is refused, nothing is lost. */
 	setpriority(PRIO_PROCESS, 0,
-		    getpriority(PRIO_PROCESS, 0) + HELPER_NICE);
+		    getpriority(PRIO_PROCESS, 0) + WARMER_NICE);
 	warm.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	warm.blocks = own_memory(MAX_BLOCKS * sizeof(struct block));
 	warm.old_blocks = own_memory(MAX_BLOCKS * sizeof(struct block));
@@ -495,7 +495,7 @@ static void *helper_main(void *unused)
 	return NULL;
 }
 
-/* The helper starts with the first fork, and gets none of the signals. */
+/* The warmer starts with the first fork, and gets none of the signals. */
 static void start(void)
 {
 	sigset_t all, old;
@@ -508,7 +508,7 @@ static void start(void)
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	/* Without it the program is what it was. */
-	pthread_create(&thread, &attr, helper_main, NULL);
+	pthread_create(&thread, &attr, warmer_main, NULL);
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
@@ -522,7 +522,7 @@ static pid_t forked(pid_t pid)
 	if (!budget_pages)
 		return pid;
 	if (!pid) {
-		/* The child has no helper; its own first fork starts one. */
+		/* The child has no warmer; its own first fork starts one. */
 		memset(&post, 0, sizeof(post));
 		memset(&warm, 0, sizeof(warm));
 	} else if (pid > 0) {
