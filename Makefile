@@ -152,7 +152,8 @@ guest:
 install:
 	@scripts/deps userspace report guest install
 	@$(MAKE) programs
-	@$(MAKE) -s -C userspace O=$(user) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) install
+	@$(MAKE) -s -C userspace O=$(user) HOST=$(host) PREFIX='$(PREFIX)' \
+		DESTDIR='$(if $(DESTDIR),$(abspath $(DESTDIR)))' install
 
 clean:
 	rm -rf $(build)

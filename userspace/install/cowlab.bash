@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Completes the options of cowlab's commands, which --help lists, and the values
+# of those options that take one of a few words.
+_cowlab() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=
+	COMPREPLY=()
+	# `--option=value` comes as three words.
+	if [ "$cur" = = ]; then
+		cur=
+	elif [ "$prev" = = ] && ((COMP_CWORD > 1)); then
+		prev=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	case ${1##*/}:$prev in
+	cowbench:-b | cowbench:--prepare) words='none populate_write manual_cow' ;;
+	cowbench:-p | cowbench:--pattern)
+		words='seq rev rand sparse2 sparse8 sparse64 zipf reuse paced'
+		;;
+	cowbench:-l | cowbench:--listen) words='timing log timing,log' ;;
+	cowbench:-w | cowbench:--writer) words='parent child both' ;;
+	cowbench:-H | cowbench:--csv-header) words='yes no' ;;
+	cowkv:-m | cowkv:--snapshot) words='cowsnap fork none' ;;
+	cowkv:-p | cowkv:--pattern) words='rand seq' ;;
+	cowguest:--accel) words='auto tcg kvm' ;;
+	cowguest:--clock) words='wall icount' ;;
+	cowlat:-s | cowlat:--stage) words='fault copy hugetlb_copy pmd_split all' ;;
+	cowlat:--probe) words='tracepoint fentry kprobe' ;;
+	scaling:-a | scaling:--space) words='shared own' ;;
+	*:-k | *:--kind) words='4k thp mthp hugetlb' ;;
+	esac
+	if [ -z "$words" ]; then
+		# Anything else is a file, which `complete -o default` finds.
+		[[ $cur == -* ]] || return 0
+		words=$("$1" --help 2>/dev/null | grep -oE '^ {2,6}(-.,  ?)?--[a-z-]+' | grep -oE -- '--[a-z-]+')
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+complete -o default -F _cowlab cowbench cowguest cowkv cowlat cowreport forkcost \
+	manual_cow memlimit prefork redisload scaling
