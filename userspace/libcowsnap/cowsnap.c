@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Regions and snapshots; cowsnap.h says how and why. */
+/* Regions and snapshots; README.md says how and why. */
 #include "libcowsnap/internal.h"
 
 #include <errno.h>
@@ -19,23 +19,23 @@
 
 #define GIB (1UL << 30)
 /*
- * From this size on a region takes up whole GiB of address space, so that
- * mremap() moves a page-table entry a GiB, with a TLB flush each.
+ * From this size on a region takes whole GiB of address space, so that mremap()
+ * moves one page-table entry per GiB, with one TLB flush each.
  */
 #define LARGE (64UL << 20)
 /*
- * Pages that cowsnap_end() holds others off from at a time. Half of what a step
- * of 32 takes is the same for one of 1 (in an emulated guest 0.7 ms; of 128,
- * 2.1 ms, and all steps together half as long).
+ * Pages per step of cowsnap_end(), which keeps other threads off these pages. In
+ * an emulated guest a step of 32 takes 0.7 ms, half of it the same for a step of
+ * 1. A step of 128 takes 2.1 ms, and all steps together half as long.
  */
 #define MERGE_PAGES 32
-/* The longest pause between two of these. */
+/* The longest pause between two steps. */
 #define PAUSE_NS 1000000ULL
 
 /*
- * An aligned piece of address space, with nothing of ours around it that it
- * could merge with. @map and @map_size, where wanted, are all of what was
- * reserved; else the rest is given back.
+ * Reserve an aligned range of addresses, with a gap on both sides so that it
+ * merges with no other mapping. With @map, keep the whole reservation and report
+ * it in @map and @map_size; otherwise give the surroundings back.
  */
 static unsigned char *reserve(size_t size, size_t align, unsigned char **map,
 			      size_t *map_size)
@@ -66,8 +66,8 @@ static unsigned char *reserve(size_t size, size_t align, unsigned char **map,
 }
 
 /*
- * userfaultfd, if this kernel's can stop an access to a page of a memfd that
- * has no page table entry. Rather one that stops the kernel's accesses too.
+ * Open a userfaultfd that can stop an access to a memfd's page without a page
+ * table entry. Prefer one that stops the kernel's own accesses, too.
  */
 static int open_uffd(void)
 {
@@ -194,7 +194,7 @@ static int freeze(struct cowsnap *cs)
 	view = reserve(cs->span, cs->align, NULL, NULL);
 	if (!view)
 		return errno;
-	/* The page tables go to the view; the region stays, but empty. */
+	/* The page tables move to the view; the region stays mapped, but empty. */
 	if (mremap(cs->base, cs->span, cs->span,
 		   MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
 		   view) == MAP_FAILED) {
@@ -202,7 +202,7 @@ static int freeze(struct cowsnap *cs)
 		munmap(view, cs->span);
 		return error;
 	}
-	/* From here on a write to the region leaves the view alone. */
+	/* From here on a write to the region does not change the view. */
 	if (map_region(cs, MAP_PRIVATE) == MAP_FAILED) {
 		error = errno;
 		munmap(view, cs->span);
@@ -235,8 +235,8 @@ const void *cowsnap_begin(struct cowsnap *cs)
 }
 
 /*
- * From here on whoever touches a page of the range that is not there waits for
- * wake(). On an error or with !@on nobody does.
+ * With @on, an access to a missing page of the range waits for wake() from here
+ * on. After an error, or without @on, no access waits.
  */
 static int hold(const struct cowsnap *cs, size_t first, size_t nr, bool on)
 {
@@ -258,7 +258,7 @@ static void wake(const struct cowsnap *cs, size_t first, size_t nr)
 	ioctl(cs->uffd, UFFDIO_WAKE, &range);
 }
 
-/* Move page tables, and their pages, over whatever is at @to. */
+/* Move page tables and their pages to @to, replacing what is mapped there. */
 static int move(unsigned char *from, unsigned char *to, size_t nr, int flags)
 {
 	if (mremap(from, nr * PAGE, nr * PAGE,
@@ -268,9 +268,9 @@ static int move(unsigned char *from, unsigned char *to, size_t nr, int flags)
 }
 
 /*
- * Make some pages shared again. First they are taken away, from everybody at
- * once, so that they cannot change while the copies among them are brought to
- * the memfd; who comes for them meanwhile waits until they are back, shared.
+ * Make some pages shared again. First move them away, from all threads at once,
+ * so that they cannot change while the copies among them go to the memfd. A
+ * thread that accesses them meanwhile waits until they are back, shared.
  */
 static int merge(struct cowsnap *cs, unsigned char *aside, size_t first,
 		 size_t nr)
@@ -311,8 +311,8 @@ fail:
 }
 
 /*
- * Faults need the mmap lock that merge() takes for writing again and again: let
- * them have it for as long.
+ * merge() takes the mmap lock for writing again and again. Leave the lock to
+ * faults for as long as the last step held it.
  */
 static void give_way(uint64_t ns)
 {
@@ -321,7 +321,7 @@ static void give_way(uint64_t ns)
 	nanosleep(&ts, NULL);
 }
 
-/* The same for a block; where there is little to copy, all at once. */
+/* Merge a block in steps; in one step if there is little to copy. */
 static int merge_block(struct cowsnap *cs, unsigned char *aside, size_t first,
 		       size_t nr)
 {
@@ -342,7 +342,7 @@ static int merge_block(struct cowsnap *cs, unsigned char *aside, size_t first,
 		ret = merge(cs, aside, first + i, step);
 		if (ret)
 			return ret;
-		/* Who waited goes first, on one CPU too; then the copies can go. */
+		/* Waiting threads go first, on one CPU, too; then free the copies. */
 		give_way(now_ns() - start);
 		madvise(aside, step * PAGE, MADV_DONTNEED);
 	}
@@ -364,7 +364,7 @@ static int thaw(struct cowsnap *cs)
 		ret = merge_block(cs, aside, first, nr);
 	}
 	munmap(aside, BLOCK);
-	/* What is behind the file's end has no pages, but must be one VMA again. */
+	/* The part behind the file's end has no pages, but must rejoin the VMA. */
 	if (!ret && cs->span > cs->size)
 		ret = move(cs->view + cs->size, cs->base + cs->size,
 			   (cs->span - cs->size) / PAGE, 0);

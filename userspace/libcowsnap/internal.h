@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the files of libcowsnap share. */
+/* Shared by the files of libcowsnap. */
 #ifndef COWSNAP_INTERNAL_H
 #define COWSNAP_INTERNAL_H
 
@@ -30,10 +30,10 @@ enum prefetcher_state {
 
 /**
  * struct prefetcher - the thread that breaks COW ahead
- * @state: what it does; changed under @lock
- * @stop: asks it to come back from its work
- * @changed: signalled when @state is
- * @broken: pages it has broken in this snapshot
+ * @state: what the thread does; changed under @lock
+ * @stop: asks the thread to leave its work
+ * @changed: signalled when @state changes
+ * @broken: pages broken in this snapshot
  */
 struct prefetcher {
 	pthread_t thread;
@@ -46,9 +46,9 @@ struct prefetcher {
 
 /**
  * struct cowsnap - a region
- * @base: where it is
+ * @base: its address
  * @size: bytes, whole pages
- * @span: bytes that are mapped, the last of them behind the memfd's end
+ * @span: bytes mapped, possibly beyond the memfd's end
  * @map: the reservation around it
  * @map_size: bytes of @map
  * @align: of @base, and of every view
@@ -103,7 +103,7 @@ static inline bool read_entries(const struct cowsnap *cs, const void *addr,
 	return pread(cs->pagemap, entries, want, at) == want;
 }
 
-/* Whether a page of the region has a copy of its own. */
+/* Whether a page of the region has a private copy. */
 static inline bool entry_own(uint64_t entry)
 {
 	return entry & (PM_PRESENT | PM_SWAP) && !(entry & PM_FILE);

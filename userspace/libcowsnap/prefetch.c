@@ -2,13 +2,13 @@
 /*
  * The prefetcher: a thread that breaks copy-on-write ahead of the writers.
  *
- * It learns what was written from /proc/self/pagemap: a page of the region
- * that is no longer the memfd's has been written. Reading that costs, so it
- * looks through the region seldom. Where it finds a run of such pages that has
- * grown at its upper end, a stream, it breaks a window of pages ahead of it,
- * all but one, the marker. That one it can look at often, and once it has been
- * written the stream is that far: the next window, twice as large, follows. A
- * stream that ends leaves at most a window unused.
+ * /proc/self/pagemap tells what was written: a page of the region that is no
+ * longer the memfd's has been written. Reading the whole pagemap is expensive, so
+ * the prefetcher scans the region seldom. A run of written pages that has grown at
+ * its upper end is a stream. The prefetcher breaks a window of pages ahead of the
+ * stream except one, the marker. Looking at one page is cheap. Once the marker has
+ * been written, the next window follows, twice as large. A stream that ends leaves
+ * at most one window unused.
  */
 #include "libcowsnap/internal.h"
 
@@ -37,14 +37,14 @@
 #define WINDOW_MIN 128
 #define WINDOW_MAX 2048
 #define TICK_NS 1000000ULL
-/* Look through the region for a tenth of the time, at most. */
+/* Scan the region for at most a tenth of the time. */
 #define SCAN_SHARE 9
 
 /**
- * struct stream - a writer that goes upward
- * @end: page behind the last that is broken; 0: no stream
+ * struct stream - a sequential writer
+ * @end: page behind the last broken page; 0: no stream
  * @marker: the page that was left out
- * @window: how many pages at a time
+ * @window: pages per window
  */
 struct stream {
 	size_t end;
@@ -56,12 +56,11 @@ struct stream {
  * struct ahead - the prefetcher's work in a snapshot
  * @cs: the region
  * @pages: its pages
- * @began: when, in nanoseconds
- * @own: one byte a page, 1 where it had a copy in the last scan or has ours
+ * @began: start time, in nanoseconds
+ * @own: one byte per page, 1: had a copy in the last scan, or was broken here
  * @streams: the streams
- * @next_scan: when to look for streams again
- * @cursor: with COWSNAP_EVERYTHING, the next page
- * @over: nothing more to do, or nothing more to spend
+ * @next_scan: time of the next scan for streams
+ * @over: no work or no budget is left
  */
 struct ahead {
 	struct cowsnap *cs;
@@ -70,7 +69,6 @@ struct ahead {
 	unsigned char *own;
 	struct stream streams[STREAMS];
 	uint64_t next_scan;
-	size_t cursor;
 	bool over;
 };
 
@@ -87,7 +85,7 @@ static void pause_ns(uint64_t ns)
 	nanosleep(&ts, NULL);
 }
 
-/* How many of @want pages the budget still has, all in all. */
+/* How many of @want pages the budget for bytes still allows. */
 static size_t affordable(const struct ahead *ahead, size_t want)
 {
 	const struct cowsnap_budget *budget = &ahead->cs->budget;
@@ -96,7 +94,7 @@ static size_t affordable(const struct ahead *ahead, size_t want)
 	return want < left ? want : left;
 }
 
-/* Wait until the budget by time has a batch more. */
+/* Wait until the budget for bytes per second allows another batch. */
 static void keep_pace(const struct ahead *ahead)
 {
 	const uint64_t rate = ahead->cs->budget.bytes_per_second;
@@ -134,7 +132,7 @@ static size_t break_range(struct ahead *ahead, size_t first, size_t end)
 			ahead->over = true;
 			break;
 		}
-		/* Counted before: never more than the budget, not even shortly. */
+		/* Count before: never exceed the budget, not even briefly. */
 		cs->prefetcher.broken += nr;
 		if (break_pages(cs->base + first * PAGE, nr * PAGE)) {
 			ahead->over = true;
@@ -147,7 +145,7 @@ static size_t break_range(struct ahead *ahead, size_t first, size_t end)
 	return first;
 }
 
-/* Another window for a stream, whose next page to be written is @first. */
+/* Break another window for a stream that will write @first next. */
 static void feed(struct ahead *ahead, struct stream *stream, size_t first)
 {
 	size_t end = first + stream->window;
@@ -200,7 +198,7 @@ static bool is_followed(const struct ahead *ahead, size_t page)
 	return false;
 }
 
-/* A run of written pages has grown up to @page, exclusively. */
+/* A run of written pages has grown and ends before @page. */
 static void meet(struct ahead *ahead, size_t page)
 {
 	static unsigned int turn;
@@ -213,15 +211,15 @@ static void meet(struct ahead *ahead, size_t page)
 		if (!ahead->streams[i].end)
 			stream = &ahead->streams[i];
 	}
-	/* The oldest makes room, more or less. */
+	/* Replace a stream, in turn: roughly the oldest. */
 	if (!stream)
 		stream = &ahead->streams[turn++ % STREAMS];
 	stream->window = WINDOW_MIN;
-	/* By now it will have gone on a little. */
+	/* By now the writer has probably passed @page. */
 	feed(ahead, stream, page);
 }
 
-/* Look through the region for runs that have grown. */
+/* Scan the region for runs that have grown. */
 static void scan(struct ahead *ahead)
 {
 	uint64_t entries[BLOCK_PAGES];
@@ -256,7 +254,7 @@ static void scan(struct ahead *ahead)
 	ahead->next_scan += (ahead->next_scan - start) * SCAN_SHARE;
 }
 
-/* Let readers find their pages: what is not there yet comes from the memfd. */
+/* Spare readers their faults: map the missing pages from the memfd. */
 static void populate(struct ahead *ahead)
 {
 	size_t at;
@@ -320,8 +318,8 @@ static void *prefetcher_main(void *arg)
 }
 
 /*
- * Start the prefetcher, if there is a budget and a CPU for it. The program's
- * signals are none of its business. Return: 0, or -1 with errno.
+ * Start the prefetcher, if there is a budget and a second CPU. It takes none of
+ * the program's signals. Return: 0, or -1 with errno.
  */
 int prefetcher_create(struct cowsnap *cs)
 {
@@ -371,7 +369,7 @@ void prefetcher_begin(struct cowsnap *cs)
 	pthread_mutex_unlock(&prefetcher->lock);
 }
 
-/* Call the prefetcher back from its work, and wait for it. */
+/* Stop the work, and wait until the prefetcher is idle. */
 void prefetcher_end(struct cowsnap *cs)
 {
 	struct prefetcher *prefetcher = &cs->prefetcher;
