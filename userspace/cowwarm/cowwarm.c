@@ -4,32 +4,31 @@
  *
  *	LD_PRELOAD=cowwarm.so COWWARM_BUDGET=512M redis-server ...
  *
- * After fork() each first write of the parent to a page takes a fault, as long
- * as the child is there. Here a warmer thread in the parent takes that on
- * itself: it goes through the writable private anonymous memory and breaks
- * copy-on-write with manual_cow() wherever a page is still shared, until the
- * child exits or calls exec(), or the budget is spent. The program is not
- * changed, and notices nothing but a thread.
+ * After fork() the parent's first write to each page takes a fault, for as long
+ * as the child lives. A thread in the parent, the warmer, takes over this work: it
+ * walks the writable private anonymous memory and breaks copy-on-write with
+ * manual_cow() on each page that is still shared, until the child exits or calls
+ * exec(), or the budget is spent. The program is not changed and only gains a
+ * thread.
  *
- * Memory. A page broken is a page more, for as long as there is a child. All
- * pages broken since there was last no child count against COWWARM_BUDGET, and
- * are counted before they are broken. Nor is more than half of what the
- * machine has available ever taken. Pages that were never there are not
- * populated.
+ * Memory. A broken page costs one page for as long as a child lives. All pages
+ * broken since the program last had no child count against COWWARM_BUDGET, and
+ * are counted before they are broken. The warmer never uses more than half of
+ * the memory that the machine has available. It does not populate missing pages.
  *
- * Recently written ones first. Before a fork nobody knows what a program
- * writes unless each write is made to fault: soft-dirty tracking
+ * Recently written blocks first. Before a fork, the only way to learn what a
+ * program writes is to make each write fault: soft-dirty tracking
  * (/proc/PID/clear_refs) write-protects everything with the mmap lock held for
- * writing, a second fork() as far as latency is concerned, and makes the
- * kernel's batch decline the pages; PTE dirty bits are not shown. But after a
- * fork the kernel tells for free: a page that is not shared any more, and was
- * not broken here, was written since (/proc/self/pagemap). So memory is served
- * in blocks of 2 MiB, those first in which the program has written most since
- * this fork and, with half the weight each, those before it: what the last
- * snapshot's faults have shown is where the next one begins.
+ * writing, which costs as much latency as a second fork(), and the kernel's batch
+ * declines such pages. PTE dirty bits are not exported. After a fork,
+ * /proc/self/pagemap tells at no cost: a page that is no longer shared, and was
+ * not broken here, has been written. So memory is served in blocks of 2 MiB,
+ * those first that the program has written most since this fork and, each with
+ * half the weight of the next, since the forks before. Each fork starts from what
+ * the faults after the last ones have shown.
  *
- * Where the program and the child leave no processor idle, what the warmer takes
- * is what the program waits for: it runs at a nice value 10 above the program's.
+ * Where the program and the child leave no processor idle, the warmer's work
+ * would delay the program: it runs at a nice value 10 above the program's.
  *
  * vfork() and posix_spawn() share memory with their child: nothing to do.
  * clone() without CLONE_VM, which programs do not call to fork, is not seen.
@@ -70,17 +69,17 @@
 #define BLOCK_PAGES (HUGE_BYTES / PAGE_BYTES)
 /* 1 TiB of memory in blocks. */
 #define MAX_BLOCKS (1UL << 19)
-/* The kernel works in aligned windows of that many pages. */
+/* manual_cow() works in aligned windows of this many pages. */
 #define BATCH_PAGES 64
-/* Who means to call exec() has done so by then. */
+/* A child that is going to call exec() has done so by then. */
 #define GRACE_MS 4
-/* Look again at what has been written after so many blocks. */
+/* Blocks served between two scans for written pages. */
 #define BLOCKS_A_SCAN 32
-/* With nothing left to do, how often to see whether children are gone... */
+/* With nothing to do, interval of the checks for children that are gone... */
 #define IDLE_NS 100000000ULL
 /*
- * ...and to look what the program writes, where the budget has left pages shared:
- * for a part of the time that does not show in a 99th percentile.
+ * ...and of the scans for written pages, where the budget has left pages shared.
+ * One part in so many of the time, which a 99th percentile does not show.
  */
 #define IDLE_SCANS 200
 #define HEAT_LEVELS 24
@@ -95,11 +94,11 @@
 /**
  * struct block - 2 MiB of memory, or the part of it that is mapped
  * @start: address
- * @pages: how many are mapped
- * @shared: pages that a child shares, when last looked at
+ * @pages: mapped pages
+ * @shared: pages that a child shared at the last look
  * @known: pages that were the program's own then, or have been broken since
- * @heat: pages that the program has written, the last fork's count whole
- * @served: broken in this fork
+ * @heat: pages that the program has written; halved at each later fork
+ * @served: broken since the last fork
  */
 struct block {
 	uintptr_t start;
@@ -111,8 +110,8 @@ struct block {
 };
 
 /**
- * struct child - a child whose memory is still ours
- * @pid: its number
+ * struct child - a child that still shares the parent's memory
+ * @pid: process id
  * @fd: pidfd
  */
 struct child {
@@ -120,14 +119,14 @@ struct child {
 	int fd;
 };
 
-/* What threads that fork tell the warmer. */
+/* Written by threads that fork, read by the warmer. */
 static struct {
 	_Atomic pid_t news[CHILDREN];
 	_Atomic uint32_t count;
 	_Atomic bool started;
 } post;
 
-/* The warmer's own; nobody else looks at it but the last words. */
+/* Private to the warmer; only last_words() reads it, too. */
 static struct {
 	struct child children[CHILDREN];
 	unsigned int nr_children;
@@ -151,12 +150,12 @@ static void *own_memory(size_t bytes)
 
 	if (p == MAP_FAILED)
 		return NULL;
-	/* No child has a use for it. */
+	/* Children do not need it. */
 	madvise(p, bytes, MADV_DONTFORK);
 	return p;
 }
 
-/* Take over children that threads have made meanwhile. */
+/* Take the new children that threads have posted. */
 static bool adopt(void)
 {
 	bool any = false;
@@ -179,7 +178,7 @@ static bool adopt(void)
 	return any;
 }
 
-/* Whether a child still is what fork() made of it. */
+/* Whether a child still has the memory that fork() gave it. */
 static bool still_shares(const struct child *child)
 {
 	struct pollfd fd = { .fd = child->fd, .events = POLLIN };
@@ -199,7 +198,7 @@ static bool still_shares(const struct child *child)
 	return parent == getpid() && state != 'Z' && flags & PF_FORKNOEXEC;
 }
 
-/* Forget children that are gone. Return: whether there are any left. */
+/* Forget children that are gone. Return: whether any is left. */
 static bool prune(void)
 {
 	unsigned int i = 0;
@@ -215,7 +214,7 @@ static bool prune(void)
 	return warm.nr_children;
 }
 
-/* Wait until a thread forks, or the time is over; 0: for ever. */
+/* Wait until a thread forks, or for @ns; 0: no limit. */
 static void wait_for_post(uint32_t seen, uint64_t ns)
 {
 	struct timespec ts = { ns / 1000000000, ns % 1000000000 };
@@ -243,7 +242,7 @@ static bool is_own(uint64_t entry)
 	       (PM_PRESENT | PM_EXCLUSIVE);
 }
 
-/* Look at a block; what it was found to be before is in @before, or NULL. */
+/* Look at a block; @before is what the last scan found, or NULL. */
 static void look(struct block *block, const struct block *before)
 {
 	uint64_t entries[BLOCK_PAGES];
@@ -259,7 +258,7 @@ static void look(struct block *block, const struct block *before)
 		block->shared += is_shared(entries[i]);
 		own += is_own(entries[i]);
 	}
-	/* Nothing shared: there never was, or there is nothing left to learn. */
+	/* With nothing shared, own pages tell nothing about writes. */
 	if (own > block->known && block->shared)
 		block->heat += own - block->known;
 	block->known = own;
@@ -298,11 +297,11 @@ static bool is_ours(const char *line, uintptr_t *start, uintptr_t *end)
 	if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*x %*x:%*x %lu %n",
 		   start, end, perms, &inode, &path) != 4)
 		return false;
-	/* Huge pages of a pool have an inode, as have files. */
+	/* Huge pages of hugetlb have an inode, as files do. */
 	return perms[0] == 'r' && perms[1] == 'w' && perms[3] == 'p' && !inode;
 }
 
-/* Look at all memory. Return: false if the kernel does not let us. */
+/* Look at all memory. Return: false if the kernel refuses. */
 static bool scan(void)
 {
 	static char text[16384];
@@ -343,7 +342,7 @@ static bool scan(void)
 	return ok;
 }
 
-/* A child more: everything is shared again, and what was hot has cooled. */
+/* A new child: all memory is shared again, and heat decays. */
 static void new_fork(void)
 {
 	size_t i;
@@ -351,7 +350,7 @@ static void new_fork(void)
 	for (i = 0; i < warm.nr_blocks; i++) {
 		struct block *block = &warm.blocks[i];
 
-		/* Where we were first, nobody could show what is hot. */
+		/* Where the warmer came first, no write could add heat. */
 		if (!block->served)
 			block->heat /= 2;
 		block->served = false;
@@ -382,7 +381,7 @@ static bool serve(struct block *block, uint64_t limit)
 		warm.used += nr;
 		warm.broken += nr;
 		block->known += nr;
-		/* EFAULT: it has been unmapped meanwhile. */
+		/* EFAULT: unmapped meanwhile. */
 		if (manual_cow((void *)(block->start + first * PAGE_BYTES),
 			       nr * PAGE_BYTES, 0) &&
 		    errno != EFAULT)
@@ -400,7 +399,7 @@ static unsigned int level_of(const struct block *block)
 	return level;
 }
 
-/* What may be spent: the budget, but no more than half of what is there. */
+/* Pages that may be used: the budget, at most half of the available memory. */
 static uint64_t limit_now(void)
 {
 	uint64_t kb, pages;
@@ -414,8 +413,8 @@ static uint64_t limit_now(void)
 }
 
 /*
- * Serve the hottest blocks, some of them. Return: whether there may be more
- * to do; not if the budget is spent, the children are gone or another was made.
+ * Serve some of the hottest blocks. Return: whether there may be more to do;
+ * false if the budget is spent, the children are gone or a thread forked again.
  */
 static bool pass(uint32_t seen)
 {
@@ -446,7 +445,7 @@ static void work(void)
 	for (;;) {
 		uint32_t seen = post.count;
 
-		/* Before a new child is there: what the last cost is free again. */
+		/* Without a child the pages that were broken cost nothing more. */
 		if (!prune())
 			warm.used = 0;
 		if (adopt()) {
@@ -463,7 +462,7 @@ static void work(void)
 		if (!prune()) {
 			wait_for_post(seen, 0);
 		} else if (!warm.shared) {
-			/* There is nothing to learn any more. */
+			/* There is nothing left to learn. */
 			wait_for_post(seen, IDLE_NS);
 		} else {
 			uint64_t start = now_ns(), took;
@@ -479,12 +478,13 @@ static void *warmer_main(void *unused)
 {
 	(void)unused;
 	/*
-	 * Descriptors of our own, and none of the program's: it may close what
-	 * it did not open, and must not wait for us to close what it did.
+	 * A descriptor table of its own, without the program's descriptors: the
+	 * program may close descriptors that it did not open, and what it closes
+	 * itself must really be closed.
 	 */
 	if (syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE))
 		return NULL;
-	/* Of this thread alone; where it is refused, nothing is lost. */
+	/* Of this thread alone; a refusal does no harm. */
 	setpriority(PRIO_PROCESS, 0,
 		    getpriority(PRIO_PROCESS, 0) + WARMER_NICE);
 	warm.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -495,7 +495,7 @@ static void *warmer_main(void *unused)
 	return NULL;
 }
 
-/* The warmer starts with the first fork, and gets none of the signals. */
+/* The warmer starts with the first fork and takes no signals. */
 static void start(void)
 {
 	sigset_t all, old;
@@ -507,13 +507,13 @@ static void start(void)
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	/* Without it the program is what it was. */
+	/* After a failure the program runs as without the library. */
 	pthread_create(&thread, &attr, warmer_main, NULL);
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-/* What both sides of a fork have to do. */
+/* The work after a fork, on both sides. */
 static pid_t forked(pid_t pid)
 {
 	int error = errno;
@@ -581,7 +581,7 @@ __attribute__((constructor)) static void set_up(void)
 	if (budget && !parse_size(budget, &bytes)) {
 		snprintf(
 			text, sizeof(text),
-			"cowwarm: COWWARM_BUDGET: '%.100s' is not accepted, a number of bytes is, with K, M or G; doing nothing\n",
+			"cowwarm: invalid COWWARM_BUDGET '%.100s': expected a byte count (K, M, G allowed); doing nothing\n",
 			budget);
 		say(text);
 		return;

@@ -456,7 +456,7 @@ static void test_bad_budget(void **state)
 
 		snprintf(env, sizeof(env), "COWWARM_BUDGET=%s", bad[i]);
 		expect_success(run(text, sizeof(text), env, "fork 1"), text);
-		line = strstr(text, "cowwarm: COWWARM_BUDGET: '");
+		line = strstr(text, "cowwarm: invalid COWWARM_BUDGET '");
 		assert_ptr_equal(line, text);
 		assert_ptr_equal(strchr(text, '\n') + 1, strstr(text, "own "));
 		assert_int_equal(said(text, "own "), 0);

@@ -171,7 +171,7 @@ static void test_bad_budget(void **state)
 		run("COWWARM_BUDGET=much LD_PRELOAD=$PROGRAMS/lib/cowwarm.so /bin/true"),
 		0);
 	assert_int_equal(lines(), 1);
-	assert_non_null(strstr(text, "COWWARM_BUDGET: 'much' is not accepted"));
+	assert_non_null(strstr(text, "invalid COWWARM_BUDGET 'much': expected a byte count"));
 }
 
 static void test_mapper(void **state)
