@@ -2,7 +2,8 @@
 /*
  * cowlat - how long copy-on-write faults take, on any kernel that has BTF
  *
- * The kernel aggregates (cowlat.bpf.c), this program says what, and shows it.
+ * cowlat.bpf.c aggregates in the kernel. This program tells it what to count, and
+ * shows the result.
  */
 #include <argp.h>
 #include <bpf/bpf.h>
@@ -37,14 +38,14 @@ enum {
 
 /**
  * struct env - what the command line asks for
- * @want: what is to be counted
- * @unit: of the times shown
+ * @want: what to count
+ * @unit: unit of the times shown
  * @duration: seconds until the end; 0: until Ctrl-C
- * @interval: seconds from report to report; 0: one, at the end
- * @timestamp: whether reports carry the time of day
- * @json: whether reports are for programs
- * @verbose: whether libbpf may speak
- * @stages: take faults of our own apart instead
+ * @interval: seconds between reports; 0: one report, at the end
+ * @timestamp: print the time of day with each report
+ * @json: print JSON
+ * @verbose: print libbpf's messages
+ * @stages: split cowlat's own faults into parts instead
  */
 struct env {
 	struct want want;
@@ -62,52 +63,53 @@ const char *argp_program_version = "cowlat 1.0";
 static const struct argp_option options[] = {
 	{ "pid", 'p', "PID", 0, "Count only this process", 1 },
 	{ "comm", 'c', "COMM", 0, "Count only threads of this name", 1 },
-	{ "duration", 'd', "SECONDS", 0, "End after this long", 1 },
+	{ "duration", 'd', "SECONDS", 0, "Stop after this time", 1 },
 	{ "interval", 'i', "SECONDS", 0,
-	  "Report each time this has passed, each report by itself", 1 },
+	  "Report once per interval; each report covers its interval alone",
+	  1 },
 	{ "timestamp", 'T', NULL, 0, "Show the time of day with each report",
 	  1 },
 	{ "milliseconds", 'm', NULL, 0,
 	  "Times in milliseconds, not nanoseconds", 2 },
 	{ "microseconds", 'u', NULL, 0, "Times in microseconds", 2 },
 	{ "stage", 's', "STAGE", 0,
-	  "What is timed: fault (default, with hugetlb_copy), copy, hugetlb_copy, pmd_split, a comma list of these, or all; other than fault only on a patched kernel",
+	  "What to time: fault (default, with hugetlb_copy), copy, hugetlb_copy, pmd_split, a comma-separated list of these, or all; all except fault need a patched kernel",
 	  2 },
-	{ "processes", 'P', NULL, 0, "A table of the processes that pay most",
-	  2 },
+	{ "processes", 'P', NULL, 0,
+	  "Show the processes with the most fault time", 2 },
 	{ "addresses", 'a', NULL, 0,
-	  "A table of the address ranges that pay: heap, stack, file, or where",
+	  "Show the address ranges with the most fault time: heap, stack, file, or addresses",
 	  2 },
 	{ "json", 'j', NULL, 0,
-	  "One JSON object a report, times in nanoseconds", 2 },
+	  "Print one JSON object per report, times in nanoseconds", 2 },
 	{ "stages", OPT_STAGES, NULL, 0,
-	  "Take COW faults of cowlat's own apart: where does the time go", 2 },
+	  "Split the time of cowlat's own COW faults into parts", 2 },
 	{ "probe", OPT_PROBE, "METHOD[:FUNCTION]", 0,
-	  "See faults by tracepoint, fentry or kprobe, instead of the first that this kernel has",
+	  "Probe faults by tracepoint, fentry or kprobe, instead of by the first of these that the kernel has",
 	  3 },
 	{ "max-rows", OPT_MAX_ROWS, "N", 0,
-	  "Rows that -P and -a can hold (default 4096); what does not fit is lost, and counted",
+	  "Rows that -P and -a can hold (default 4096); faults beyond these are counted as lost",
 	  3 },
-	{ "verbose", 'v', NULL, 0, "Show what libbpf says", 3 },
+	{ "verbose", 'v', NULL, 0, "Print libbpf's messages", 3 },
 	{ 0 }
 };
 
 static const char doc[] =
 	"Show how long copy-on-write faults take, as a histogram.\n"
 	"\n"
-	"On a kernel with the cow:* tracepoints their own time is shown, "
-	"elsewhere that of the function which serves the fault: cowlat says "
-	"which one it uses."
+	"With the cow:* tracepoints, the time is the kernel's own. On other "
+	"kernels it is the time of the function that serves the fault. cowlat "
+	"prints which one it uses."
 	"\v"
 	"Examples:\n"
 	"  cowlat                 # all processes, until Ctrl-C\n"
 	"  cowlat -p 181 -d 10    # process 181, for ten seconds\n"
 	"  cowlat -u -i 1 -T      # a histogram each second, in microseconds\n"
 	"  cowlat -c redis-server -a\n"
-	"                         # where in Redis' memory a snapshot costs\n"
-	"  cowlat -P -d 60        # who pays most\n"
+	"                         # which of Redis' address ranges pay\n"
+	"  cowlat -P -d 60        # which processes pay most\n"
 	"  cowlat -s copy         # the copy alone (patched kernel)\n"
-	"  cowlat --stages        # what a fault here is made up of\n"
+	"  cowlat --stages        # the parts of one fault\n"
 	"  cowlat -j -d 5 | jq .stages[0].p99\n"
 	"\n"
 	"Exit status: 0, or 1 after an error or when the process of -p has ended.\n";
@@ -120,7 +122,8 @@ static double seconds(const char *option, const char *text)
 	errno = 0;
 	v = strtod(text, &end);
 	if (errno || end == text || *end || !(v >= 0.01 && v <= 1e8))
-		fail("%s %s: a number of seconds is needed", option, text);
+		fail("invalid %s '%s': expected seconds, 0.01 or more", option,
+		     text);
 	return v;
 }
 
@@ -132,8 +135,8 @@ static __u32 number(const char *option, const char *text, __u32 max)
 	errno = 0;
 	v = strtoul(text, &end, 10);
 	if (errno || *text < '0' || *text > '9' || *end || !v || v > max)
-		fail("%s %s: a number from 1 to %u is needed", option, text,
-		     max);
+		fail("invalid %s '%s': expected a number from 1 to %u", option,
+		     text, max);
 	return v;
 }
 
@@ -152,7 +155,7 @@ static unsigned int stages(const char *list)
 			    !strncmp(stage_names[i], at, len))
 				break;
 		if (i == NR_STAGES)
-			fail("-s %s: fault, copy, hugetlb_copy, pmd_split or all is needed",
+			fail("invalid -s '%s': expected fault, copy, hugetlb_copy, pmd_split or all",
 			     list);
 		found |= 1U << i;
 		if (!at[len])
@@ -164,14 +167,14 @@ static unsigned int stages(const char *list)
 static void set_unit(struct env *env, unsigned int ns, const char *name)
 {
 	if (env->unit.ns != 1 && env->unit.ns != ns)
-		fail("-m and -u: one of them, please");
+		fail("-m and -u exclude each other");
 	env->unit = (struct unit){ ns, name };
 }
 
 static void set_rows(struct env *env, enum cowlat_rows rows)
 {
 	if (env->want.rows != ROWS_NONE && env->want.rows != rows)
-		fail("-P and -a: one of them, please");
+		fail("-P and -a exclude each other");
 	env->want.rows = rows;
 }
 
@@ -185,8 +188,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case 'c':
 		if (!*arg || strlen(arg) >= COWLAT_COMM)
-			fail("-c %s: a name has 1 to %d characters", arg,
-			     COWLAT_COMM - 1);
+			fail("invalid -c '%s': expected a name of 1 to %d characters",
+			     arg, COWLAT_COMM - 1);
 		env->want.comm = arg;
 		break;
 	case 'd':
@@ -235,7 +238,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (env->want.rows != ROWS_NONE &&
 		    env->want.stages != WHOLE_FAULTS &&
 		    env->want.stages & (env->want.stages - 1))
-			fail("-P and -a count one stage of -s");
+			fail("-P and -a work with one stage of -s only");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -259,7 +262,7 @@ static int loud(enum libbpf_print_level level, const char *fmt, va_list ap)
 	return vfprintf(stderr, fmt, ap);
 }
 
-/* Something to wait on that says when a process ends; -1 for all processes. */
+/* A descriptor that becomes readable when the process ends; -1: all processes. */
 static int watch_process(__u32 tgid)
 {
 	char path[64], line[256];
@@ -278,7 +281,7 @@ static int watch_process(__u32 tgid)
 		;
 	fclose(f);
 	if (leader && leader != tgid)
-		fail("-p %u: a thread of process %u, which is to be given",
+		fail("-p %u: a thread of process %u; give that number instead",
 		     tgid, leader);
 	fd = syscall(SYS_pidfd_open, tgid, 0);
 	if (fd < 0)
@@ -312,8 +315,8 @@ static double now(void)
 }
 
 /*
- * Wait till the programs that may still write what is to be read are through:
- * they run inside an RCU section.
+ * Wait until no BPF program still writes to the half that is to be read. The
+ * programs run inside an RCU section.
  */
 static void wait_for_programs(void)
 {
@@ -364,7 +367,7 @@ static void take_rows(struct probe *probe, int bank, struct report *report,
 	}
 }
 
-/* Take what was counted since the last time, and show it. */
+/* Show what was counted since the last report. */
 static void report_interval(const struct env *env, struct probe *probe,
 			    struct report *report)
 {
@@ -387,7 +390,7 @@ static void report_interval(const struct env *env, struct probe *probe,
 		fail("cannot write: %s", strerror(errno));
 }
 
-/* Report until the end; false if it came with that of the process. */
+/* Report until the end; false if the process ended. */
 static bool watch(const struct env *env, struct probe *probe,
 		  struct report *report, int signals, int process)
 {
@@ -423,7 +426,7 @@ static bool watch(const struct env *env, struct probe *probe,
 	}
 }
 
-/* Say what is timed, in lines of less than 80 columns. */
+/* Print what is timed, in lines of less than 80 columns. */
 static void announce(const struct probe *probe)
 {
 	const char *at = probe->meaning;

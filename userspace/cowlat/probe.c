@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where to see a COW fault on the kernel at hand, best first, and attaching
- * to it. What the compiler inlined is no symbol, so this is found out, not
- * known from the version.
+ * Finds the best probe for COW faults on the running kernel, and attaches to it.
+ * An inlined function has no symbol, so the kernel's symbols decide, not its
+ * version.
  */
 #include "probe.h"
 
@@ -42,15 +42,15 @@ static const char *const methods[] = {
 
 /**
  * struct way - one way to see COW faults
- * @method: by which kind of program
- * @function: whose entry begins a fault
- * @end: whose entry ends it; NULL: @function's exit does
+ * @method: kind of program
+ * @function: its entry begins a fault
+ * @end: its entry ends the fault; NULL: @function's exit does
  * @entry: program for the entry
  * @exit: program for the end
- * @mark: program for a function whose call between them tells that the fault
- *	copies; NULL: each does
- * @marks: that function, by one of these names
- * @asked: only where it is asked for by name
+ * @mark: program for a function whose call in between shows that the fault
+ *	copies; NULL: every fault copies
+ * @marks: possible names of that function
+ * @asked: use only if asked for by name
  * @meaning: what is timed
  */
 struct way {
@@ -77,14 +77,14 @@ struct way {
 	"the kernel's delay accounting of write-protect copies; only tasks " \
 	"made since kernel.task_delayacct=1 are seen"
 
-/* Maps a new anonymous page; as 6.12 calls it, and as 6.1 does. */
+/* Maps a new anonymous page: the names in 6.12 and 6.1. */
 static const char *const new_page[] = {
 	"folio_add_new_anon_rmap",
 	"page_add_new_anon_rmap",
 	NULL,
 };
 
-/* Called for the page that the copy replaces; not where a page is reused. */
+/* Called for the page that the copy replaces, but not when a page is reused. */
 static const char *const flush[] = {
 	"flush_tlb_mm_range",
 	NULL,
@@ -178,7 +178,7 @@ static struct btf *kernel_btf;
 /**
  * probe_require_bpf - leave with an error where cowlat cannot work
  *
- * Each reason has a line of its own.
+ * Each reason has its own message.
  */
 void probe_require_bpf(void)
 {
@@ -226,7 +226,7 @@ bool kernel_has_function(const char *name)
 	while (!found && getline(&line, &room, f) > 0) {
 		char symbol[256], type;
 
-		/* A module's is followed by the module's name. */
+		/* A module's symbol is followed by the module's name. */
 		found = sscanf(line, "%*x %c %255s", &type, symbol) == 2 &&
 			strchr("tTwW", type) && !strcmp(symbol, name);
 	}
@@ -255,7 +255,7 @@ static bool can_probe(enum method method, const char *function)
 	return kernel_has_function(function);
 }
 
-/* The function whose call says that a page was copied, or NULL. */
+/* The function whose call shows that a page was copied, or NULL. */
 static const char *find_mark(const struct way *way)
 {
 	const char *const *function;
@@ -301,7 +301,7 @@ static void use_program(struct probe *probe, const char *name,
 	probe->progs[probe->nr_links++] = prog;
 }
 
-/* Attach the program at @index; true if it is there. */
+/* Attach the program at @index; true on success. */
 static bool attach(struct probe *probe, unsigned int index,
 		   const char *function)
 {
@@ -327,7 +327,7 @@ static void set_rows(struct cowlat_bpf *skel, const struct want *want)
 	bpf_map__set_max_entries(skel->maps.rows_odd, max);
 }
 
-/* Load and attach what @way needs; false, and nothing is left, if it fails. */
+/* Load and attach what @way needs; after a failure nothing is left. */
 static bool try_way(struct probe *probe, const struct way *way,
 		    const struct want *want)
 {
@@ -362,7 +362,7 @@ static bool try_way(struct probe *probe, const struct way *way,
 		}
 		snprintf(name, sizeof(name), "tracepoint");
 	} else {
-		/* First what ends a fault: none is to begin without an end. */
+		/* Attach the end first: no fault may begin without an end. */
 		functions[0] = way->end ? way->end : way->function;
 		use_program(probe, way->exit, functions[0]);
 		if (mark) {
@@ -390,11 +390,11 @@ out:
 }
 
 /**
- * probe_attach - see COW faults from now on
+ * probe_attach - count COW faults from now on
  * @probe: the result
- * @want: what is to be counted
+ * @want: what to count
  *
- * Leaves with an error where there is no way.
+ * Exits with an error if the kernel has no usable probe.
  */
 void probe_attach(struct probe *probe, const struct want *want)
 {
@@ -428,21 +428,21 @@ void probe_attach(struct probe *probe, const struct want *want)
 	if (!there && want->way)
 		fail("--probe %s: this kernel does not have it", want->way);
 	if (!there)
-		fail("this kernel shows no COW fault: it has neither the cow:* tracepoints nor a symbol wp_page_copy, do_wp_page or handle_mm_fault");
+		fail("no probe for COW faults: this kernel has neither the cow:* tracepoints nor a symbol wp_page_copy, do_wp_page or handle_mm_fault");
 	if (only_fault && !error)
-		fail("-s: only the cow:* tracepoints of a patched kernel tell the stages of a fault");
+		fail("-s: only the cow:* tracepoints of a patched kernel report stages");
 	fail("cannot attach to the kernel: %s (-v says more)", strerror(error));
 }
 
 /**
- * probe_detach - see no more faults
- * @probe: the programs; what they counted stays
+ * probe_detach - stop counting
+ * @probe: the programs; their counts stay
  */
 void probe_detach(struct probe *probe)
 {
 	unsigned int i;
 
-	/* What begins a fault goes first. */
+	/* Detach the begin of a fault first. */
 	for (i = probe->nr_links; i--;) {
 		bpf_link__destroy(probe->links[i]);
 		probe->links[i] = NULL;
@@ -450,7 +450,7 @@ void probe_detach(struct probe *probe)
 }
 
 /**
- * probe_free - detach and give everything back
+ * probe_free - detach and free everything
  * @probe: the programs
  */
 void probe_free(struct probe *probe)
@@ -464,7 +464,7 @@ void probe_free(struct probe *probe)
 }
 
 /**
- * probe_missed - how many events the kernel or cowlat could not count
+ * probe_missed - number of events that the kernel or cowlat could not count
  * @probe: the programs
  *
  * Return: the number since probe_attach().

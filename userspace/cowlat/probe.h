@@ -7,7 +7,7 @@
 
 #include "cowlat.h"
 
-/* At most one for each stage, or the entry, the exit and a mark between. */
+/* One per stage, or entry, exit and a mark between them. */
 #define MAX_LINKS NR_STAGES
 
 struct bpf_link;
@@ -15,13 +15,13 @@ struct bpf_program;
 struct cowlat_bpf;
 
 /**
- * struct want - what is to be counted
- * @way: how to see a fault, as "fentry" or "kprobe:do_wp_page"; NULL: the best
- * @stages: a bit for each stage
+ * struct want - what to count
+ * @way: probe, such as "fentry" or "kprobe:do_wp_page"; NULL: the best
+ * @stages: one bit per stage
  * @tgid: only this process; 0: all
  * @comm: only threads of this name; NULL: all
  * @rows: what a row of the table stands for
- * @max_rows: how many there may be
+ * @max_rows: maximal number of rows
  */
 struct want {
 	const char *way;
@@ -35,10 +35,10 @@ struct want {
 /**
  * struct probe - programs that are attached to the kernel
  * @skel: programs and maps
- * @links: what holds the programs there
- * @nr_links: how many
+ * @links: the attachments
  * @progs: the program of each link
- * @way: how a fault is seen
+ * @nr_links: number of links
+ * @way: name of the probe
  * @meaning: what is timed
  */
 struct probe {

@@ -576,13 +576,13 @@ static void test_bad_options(void **state)
 	expect_bad("-p x", "a number from 1 to ");
 	expect_bad("-p 1x", "a number from 1 to ");
 	expect_bad("-c 0123456789abcdef", "1 to 15 characters");
-	expect_bad("-d 0", "seconds is needed");
-	expect_bad("-d nan", "seconds is needed");
-	expect_bad("-i 1s", "seconds is needed");
+	expect_bad("-d 0", "expected seconds");
+	expect_bad("-d nan", "expected seconds");
+	expect_bad("-i 1s", "expected seconds");
 	expect_bad("-s walk", "fault, copy, hugetlb_copy, pmd_split or all");
 	expect_bad("-s fault,", "fault, copy, hugetlb_copy, pmd_split or all");
-	expect_bad("-m -u", "one of them");
-	expect_bad("-P -a", "one of them");
+	expect_bad("-m -u", "exclude each other");
+	expect_bad("-P -a", "exclude each other");
 	expect_bad("-P -s all", "one stage");
 	expect_bad("--max-rows 0", "a number from 1 to ");
 	expect_bad("--probe magic", "unknown");
@@ -753,7 +753,7 @@ static void test_no_symbols(void **state)
 	} else {
 		run_in(hide_symbols, "-d 0.01");
 		collect();
-		expect_error("shows no COW fault");
+		expect_error("no probe for COW faults");
 	}
 }
 
