@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * cowlat's half in the kernel: see a COW fault, count it.
+ * cowlat's half in the kernel: counts COW faults.
  *
- * Of the programs here only those that the kernel at hand calls for are
- * loaded (probe.c). Each adds to a histogram of its own CPU, which no other
- * program writes; the kernel runs none twice at a time on a CPU, so nothing
- * is atomic there. A run that it left out for this is in the program's
- * recursion_misses.
+ * probe.c loads only the programs that fit the running kernel. Each adds to the
+ * histogram of its CPU, which no other program writes. The kernel does not run a
+ * program twice at a time on a CPU, so these updates need not be atomic. A run
+ * that the kernel skipped for this reason is in the program's recursion_misses.
  */
 #include "vmlinux.h"
 
@@ -22,14 +21,14 @@ const volatile __u32 only_tgid;
 const volatile char only_comm[COWLAT_COMM];
 const volatile bool use_comm;
 const volatile int rows_of = ROWS_NONE;
-/* The function covers faults that copy nothing: count those that do. */
+/* The probed function also serves faults without a copy: do not count these. */
 const volatile bool need_copy;
 
-/* Which half of the maps is written: the other is being read. */
+/* The half of the maps that is written; the other is being read. */
 int bank;
 __u64 lost;
 
-/* A row is larger than the stack. */
+/* A row does not fit on the stack. */
 static struct cowlat_row no_row;
 
 struct {
@@ -46,7 +45,7 @@ struct {
 	__type(value, struct cowlat_row);
 } rows_even SEC(".maps"), rows_odd SEC(".maps");
 
-/* A fault on its way, between a function's entry and its exit. */
+/* A fault between a function's entry and its exit. */
 struct open_fault {
 	__u64 start;
 	__u64 address;
@@ -119,13 +118,13 @@ static __always_inline void add_to_hist(__u32 stage, __u64 ns)
 		hist->max = ns;
 	hist->count++;
 	hist->sum += ns;
-	/* Never true, which the verifier does not see. */
+	/* Never true, but the verifier cannot know. */
 	if (slot >= COWLAT_HIST_SLOTS)
 		return;
 	hist->slots[slot]++;
 }
 
-/* A range as the fault meets it; its text does not fit beside the key. */
+/* The range of a fault, with what its key has no room for. */
 struct fault_range {
 	struct cowlat_key key;
 	__u64 start;
@@ -202,7 +201,7 @@ add_to_row(void *map, const struct fault_range *range, __u64 ns)
 		__sync_fetch_and_add(&row->slots[slot], 1);
 }
 
-/* A fault was seen; @vma where it is known and sure to be there. */
+/* Count a fault; @vma if it is known and cannot go away. */
 static __always_inline void sample(enum cowlat_stage stage, __u64 address,
 				   struct vm_area_struct *vma, __u64 ns)
 {
@@ -215,7 +214,7 @@ static __always_inline void sample(enum cowlat_stage stage, __u64 address,
 	if (rows_of == ROWS_RANGE && vma)
 		describe(&range, vma);
 	else if (rows_of == ROWS_RANGE)
-		/* Fails where mmap_lock is wanted for writing: unknown. */
+		/* Fails if a thread waits to write-lock mmap_lock: unknown. */
 		bpf_find_vma(bpf_get_current_task_btf(), address, found_vma,
 			     &range, 0);
 	if (bank & 1)
@@ -224,7 +223,7 @@ static __always_inline void sample(enum cowlat_stage stage, __u64 address,
 		add_to_row(&rows_even, &range, ns);
 }
 
-/* The patched kernel's tracepoints: the time is in them. */
+/* The patched kernel's tracepoints carry the time. */
 #define TRACEPOINT(event, stage)                                         \
 	SEC("raw_tp/" #event)                                            \
 	int tp_##event(struct bpf_raw_tracepoint_args *ctx)              \
@@ -240,8 +239,8 @@ TRACEPOINT(cow_hugetlb_copy, STAGE_HUGETLB_COPY)
 TRACEPOINT(cow_pmd_split, STAGE_PMD_SPLIT)
 
 /*
- * Elsewhere a function is timed, from its entry to its exit. In the task's
- * storage, because a fault may sleep.
+ * On other kernels a function is timed, from its entry to its exit. The state is
+ * in the task's storage, because a fault may sleep.
  */
 static __always_inline void enter(__u64 address, struct vm_area_struct *vma)
 {
@@ -253,7 +252,7 @@ static __always_inline void enter(__u64 address, struct vm_area_struct *vma)
 		__sync_fetch_and_add(&lost, 1);
 		return;
 	}
-	/* Its exit was not seen: a return probe too few. */
+	/* The last exit was missed: no return probe was free. */
 	if (fault->start)
 		__sync_fetch_and_add(&lost, 1);
 	fault->address = address;
@@ -277,7 +276,7 @@ static __always_inline void leave(__u64 ret)
 		return;
 	start = fault->start;
 	fault->start = 0;
-	/* Neither failed nor to be tried again. */
+	/* Neither failed faults nor retries count. */
 	if (ret & (VM_FAULT_OOM | VM_FAULT_SIGBUS | VM_FAULT_HWPOISON |
 		   VM_FAULT_HWPOISON_LARGE | VM_FAULT_SIGSEGV | VM_FAULT_RETRY |
 		   VM_FAULT_FALLBACK))
@@ -293,7 +292,7 @@ static __always_inline void enter_wp(struct vm_fault *vmf)
 		enter(BPF_CORE_READ(vmf, address), BPF_CORE_READ(vmf, vma));
 }
 
-/* The whole of the memory management's part of a fault. */
+/* The whole part of memory management in a fault. */
 static __always_inline void enter_mm(struct vm_area_struct *vma, __u64 address,
 				     __u64 flags)
 {
@@ -311,11 +310,11 @@ static __always_inline void mark_new_page(void)
 }
 
 /*
- * A range of the TLB is flushed. Where it has the address that the fault on its
- * way is for, there was a page, and another takes its place: a copy. To reuse a
- * page, or to map the first, nothing is flushed. (The processor's error code
- * tells a write-protect fault too, but reuse as well; and the entry code has
- * overwritten it in the registers when the memory management is called.)
+ * A range of the TLB is flushed. If the range has the address of the current
+ * fault, another page takes the place of a page: a copy. Reusing a page, or mapping
+ * the first one, flushes nothing. (The processor's error code shows a
+ * write-protect fault, too, but does not exclude reuse; and the entry code has
+ * overwritten the code in the registers before memory management is called.)
  */
 static __always_inline void mark_flush(struct mm_struct *mm, __u64 start,
 				       __u64 end)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What cowlat's two halves share: cowlat.bpf.c, which counts in the kernel,
- * and the program, which shows it.
+ * Shared by cowlat's two halves: cowlat.bpf.c counts in the kernel, the program
+ * shows the counts.
  */
 #ifndef COWLAT_H
 #define COWLAT_H
@@ -18,9 +18,9 @@ enum cowlat_stage {
 };
 
 /*
- * Log-linear buckets, 2^bits in each octave, as those of the module's
- * latency_hist: with COWLAT_HIST_BITS a bucket is at most 1/32 wide of what it
- * holds. The last takes all from 2^COWLAT_MAX_BITS ns (18 minutes) on.
+ * Log-linear buckets, 2^bits per octave, as in the module's latency_hist: with
+ * COWLAT_HIST_BITS the width of a bucket is at most 1/32 of its values. The last
+ * bucket takes everything from 2^COWLAT_MAX_BITS ns (18 minutes) on.
  */
 #define COWLAT_MAX_BITS 40
 #define COWLAT_HIST_BITS 5
@@ -35,7 +35,7 @@ enum cowlat_stage {
  * @sum: of the samples, in ns
  * @min: the least, in ns
  * @max: the greatest, in ns
- * @slots: how many fell into each bucket
+ * @slots: number of samples in each bucket
  */
 struct cowlat_hist {
 	__u64 count;
@@ -61,7 +61,7 @@ enum cowlat_range {
 };
 
 /**
- * struct cowlat_key - whose faults a row counts
+ * struct cowlat_key - what a row counts the faults of
  * @tgid: the process
  * @kind: enum cowlat_range, with -a
  * @id: the file's inode number, or where an anonymous range begins
@@ -73,7 +73,7 @@ struct cowlat_key {
 };
 
 /**
- * struct cowlat_row - what a process or a range has paid
+ * struct cowlat_row - the faults of a process or a range
  * @count: number of faults
  * @sum: their time, in ns
  * @max: the longest, in ns
@@ -81,7 +81,7 @@ struct cowlat_key {
  * @end: where it ends
  * @comm: the process's name
  * @name: the file's name
- * @slots: how many fell into each bucket
+ * @slots: number of samples in each bucket
  */
 struct cowlat_row {
 	__u64 count;

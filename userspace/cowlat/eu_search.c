@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What libelf.a calls and elfutils 0.192, which Debian 13 has, left out of it
- * (https://sourceware.org/bugzilla/show_bug.cgi?id=32293): its trees, on those of
- * the C library. Weak, so that a libelf.a that is whole has its own. Its lock is
- * not taken: here one thread reads ELF files.
+ * Trees that libelf.a calls and that Debian 13's elfutils 0.192 left out of it
+ * (https://sourceware.org/bugzilla/show_bug.cgi?id=32293), made of the C library's
+ * trees. The functions are weak, so that a complete libelf.a uses its own. The
+ * tree's lock is not taken: only one thread reads ELF files here.
  */
 #include <search.h>
 #include <stddef.h>
 
-/* A lock comes behind, which is nobody else's business. */
+/* libelf's lock follows; this file does not use it. */
 struct search_tree {
 	void *root;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What was counted, as text for a terminal of 80 columns or as JSON. */
+/* Prints the counts as text for a terminal of 80 columns, or as JSON. */
 #include "show.h"
 
 #include <inttypes.h>
@@ -24,11 +24,11 @@ static const char *const range_names[] = {
 };
 
 /**
- * slot_start - the least value that falls into a bucket
+ * slot_start - the least value of a bucket
  * @slot: the bucket
- * @bits: 2^@bits buckets are in an octave
+ * @bits: 2^@bits buckets per octave
  *
- * Return: the value; of the bucket after the last, the end.
+ * Return: the value; for the bucket after the last, the end.
  */
 __u64 slot_start(unsigned int slot, unsigned int bits)
 {
@@ -46,7 +46,7 @@ static __u64 slot_middle(unsigned int slot, unsigned int bits)
 /**
  * slots_percentile - the sample of nearest rank, as the middle of its bucket
  * @slots: the buckets
- * @bits: 2^@bits are in an octave
+ * @bits: 2^@bits buckets per octave
  * @count: number of samples
  * @per_mille: the percentile, times ten
  *
@@ -87,8 +87,8 @@ __u64 hist_percentile(const struct cowlat_hist *hist, unsigned int per_mille)
 
 /**
  * hist_merge - add a CPU's histogram to another
- * @to: where to
- * @from: what
+ * @to: the sum
+ * @from: the histogram to add
  */
 void hist_merge(struct cowlat_hist *to, const struct cowlat_hist *from)
 {
@@ -161,7 +161,7 @@ static int by_sum(const void *a, const void *b)
 
 	if (x->row.sum != y->row.sum)
 		return x->row.sum < y->row.sum ? 1 : -1;
-	/* Two runs show the same order. */
+	/* The order does not change from run to run. */
 	return x->key.tgid < y->key.tgid ? -1 : x->key.tgid > y->key.tgid;
 }
 
@@ -260,7 +260,7 @@ void show_text(struct report *report, const struct unit *unit, bool timestamp)
 	for (i = 0; i < NR_STAGES; i++) {
 		if (!(report->stages & 1U << i))
 			continue;
-		/* Huge pages are shown where there are any. */
+		/* Show huge pages only if there are any. */
 		if (i == STAGE_HUGETLB_COPY && !report->hists[i].count &&
 		    report->stages != 1U << i)
 			continue;
@@ -283,7 +283,7 @@ static void json_string(const char *key, const char *text)
 		if (*p == '"' || *p == '\\')
 			printf("\\%c", *p);
 		else if (*p < ' ' || *p > '~')
-			/* A byte of whatever encoding, as Latin-1. */
+			/* A byte of an unknown encoding, as Latin-1. */
 			printf("\\u%04x", *p);
 		else
 			putchar(*p);

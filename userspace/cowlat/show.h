@@ -9,9 +9,9 @@
 #include "cowlat.h"
 
 /**
- * struct unit - what times are shown in
- * @ns: nanoseconds of one
- * @name: as "nsecs"
+ * struct unit - unit of the times shown
+ * @ns: nanoseconds per unit
+ * @name: such as "nsecs"
  */
 struct unit {
 	unsigned int ns;
@@ -20,8 +20,8 @@ struct unit {
 
 /**
  * struct counted - a row with its key
- * @key: whose
- * @row: what it has paid
+ * @key: the process or range
+ * @row: its faults
  */
 struct counted {
 	struct cowlat_key key;
@@ -30,16 +30,16 @@ struct counted {
 
 /**
  * struct report - what was counted in an interval
- * @way: how faults were seen
+ * @way: name of the probe
  * @meaning: what is timed
- * @stages: a bit for each stage that was asked for
- * @hists: of the stages, all CPUs together
+ * @stages: one bit per stage that was asked for
+ * @hists: one histogram per stage, all CPUs together
  * @rows_of: what a row stands for
  * @rows: the rows
- * @nr_rows: how many
+ * @nr_rows: number of rows
  * @missed: events that could not be counted, since the start
- * @since: when the interval began, in seconds
- * @seconds: how long it took
+ * @since: start of the interval, in seconds
+ * @seconds: its length
  */
 struct report {
 	const char *way;

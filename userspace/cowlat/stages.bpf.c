@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The boundaries between the parts of a fault: at each, the time since the last
- * goes to the part that ends. The clock is read again at the end, so that what
- * a program does itself is in no part; what it takes to get in and out is in
- * both neighbours, and stages.c takes it off.
+ * The boundaries between the parts of a fault. At each, the time since the last
+ * boundary goes to the part that ends. The clock is read again at the end, so a
+ * program's own work is in no part. The way into and out of a program is in both
+ * neighbours; stages.c subtracts it.
  */
 #include "vmlinux.h"
 
@@ -13,7 +13,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* One writer, on one CPU, which looks at it between its writes. */
+/* One writer, on one CPU, reads this between its writes. */
 struct split split;
 
 static __always_inline void cross(enum part next)
@@ -33,7 +33,7 @@ static __always_inline void cross(enum part next)
 
 static __always_inline void leave(void)
 {
-	/* What is around an allocation before the copy, and after it. */
+	/* The code around an allocation, before the copy and after it. */
 	if (split.copied)
 		cross(PART_MAP);
 	else

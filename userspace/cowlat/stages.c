@@ -2,15 +2,15 @@
 /*
  * cowlat --stages: where the time of a COW fault goes on this kernel.
  *
- * A writer of our own writes to pages that another process holds too, twice:
- * as the kernel is, and with a BPF program at each boundary between two parts
- * of a fault. The first says what a fault takes, the second how it is made up.
- * The second takes longer. What the programs do themselves is in no part; what
- * it takes to come to one and back is: as much as the parts' sum is above the
- * first run. Each side of a boundary gets an equal share of it taken off, so
- * that the parts sum up to the fault that nobody looked at.
+ * A writer writes twice to pages that another process holds, too: on the plain
+ * kernel, and with a BPF program at each boundary between two parts of a fault.
+ * The first run gives the time of a fault, the second its parts. The second run is
+ * slower. A program's own work is in no part, but the way to a program and back
+ * is; it amounts to what the sum of the parts exceeds the first run by. Each side
+ * of a boundary has an equal share of this subtracted, so that the parts sum up
+ * to the fault without programs.
  *
- * Under icount, where a nanosecond is an instruction, it counts instructions.
+ * Under icount, where a nanosecond is an instruction, the unit is instructions.
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -54,10 +54,10 @@ static const char *const part_names[NR_PARTS] = {
 
 /**
  * struct boundary - a function that is a part of a fault
- * @part: which
- * @begin: program for its entry; NULL: none
+ * @part: the part
+ * @begin: program for the function's entry; NULL: none
  * @end: program for its exit
- * @names: the function, by the first of these names that the kernel has
+ * @names: possible names of the function; the first that the kernel has is used
  */
 struct boundary {
 	enum part part;
@@ -85,8 +85,8 @@ static const struct boundary boundaries[] = {
 
 /**
  * struct sample - a write
- * @ns: what it took
- * @split: how it was made up, if it took a fault
+ * @ns: its duration
+ * @split: its parts, if it took a fault
  */
 struct sample {
 	__u64 ns;
@@ -105,7 +105,7 @@ static __u64 now(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-/* Memory that no fork makes copy-on-write. */
+/* Memory that fork() does not make copy-on-write. */
 static void *shared(size_t bytes)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -116,7 +116,7 @@ static void *shared(size_t bytes)
 	return p;
 }
 
-/* Let every page be held by another process too. */
+/* Make a region whose pages another process holds, too. */
 static void share_region(void)
 {
 	int ready[2];
@@ -126,7 +126,7 @@ static void share_region(void)
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (region == MAP_FAILED)
 		fail("--stages: no memory: %s", strerror(errno));
-	/* Small pages, of which the copies may be large. */
+	/* Small pages whose copies may be large folios. */
 	madvise(region, PAGES * PAGE_BYTES, MADV_NOHUGEPAGE);
 	memset(region, 1, PAGES * PAGE_BYTES);
 	madvise(region, PAGES * PAGE_BYTES, MADV_HUGEPAGE);
@@ -179,8 +179,8 @@ static void write_pages(struct sample *samples, volatile struct split *split)
 }
 
 /*
- * One run. It is made twice, the first time to have met every page of code and
- * data: what is measured takes no faults but its own.
+ * One run. The first of two rounds touches every page of code and data, so that
+ * the measured round takes no faults but its own.
  */
 static void run(struct sample *samples, struct split *split)
 {
@@ -193,7 +193,7 @@ static void run(struct sample *samples, struct split *split)
 	}
 }
 
-/* Which parts there are: those whose functions the kernel has. */
+/* Attach. Return: the parts whose functions the kernel has. */
 static unsigned int attach(struct stages_bpf *skel, struct bpf_link **links)
 {
 	const char *functions[NR_BOUNDARIES] = { NULL };
@@ -249,12 +249,12 @@ static int by_ns(const void *a, const void *b)
 
 /**
  * struct result - a fault and its parts
- * @faults: how many there were
- * @pages: how many pages one served
- * @total: what one takes that nobody looks at
- * @ns: of it, in each part
- * @probe: what one boundary has added to the parts beside it
- * @parts: a bit for each part that the kernel lets tell
+ * @faults: number of faults
+ * @pages: pages that one fault served
+ * @total: duration of a fault without programs
+ * @ns: duration of each part
+ * @probe: time that one boundary has added to the parts beside it
+ * @parts: one bit per part that this kernel allows to measure
  */
 struct result {
 	size_t faults;
@@ -265,7 +265,7 @@ struct result {
 	unsigned int parts;
 };
 
-/* The mean of the middle half: batches and interrupts stay out. */
+/* The mean of the middle half excludes batches and interrupts. */
 static void evaluate(struct result *result)
 {
 	double sum = 0, sides = 0;
@@ -292,7 +292,7 @@ static void evaluate(struct result *result)
 			sides += probed[i].split.sides[part];
 		}
 	}
-	/* What the parts have too much, for each side of a boundary. */
+	/* The surplus of the parts, per side of a boundary. */
 	result->probe = sides ? (sum - result->total) / sides : 0;
 	for (i = faults / 4; i < faults - faults / 4; i++)
 		for (part = 0; part < NR_PARTS; part++)
@@ -317,7 +317,7 @@ static void show_result(const struct result *result, bool json)
 		       result->faults, result->pages, result->total,
 		       result->probe);
 	else
-		printf("%zu faults, of %.2f pages each; one takes %.0f ns.\nA boundary's own %.0f ns are taken off.\n\n%-26s %9s %6s %9s\n",
+		printf("%zu faults of %.2f pages each; one takes %.0f ns.\nThe cost of a boundary, %.0f ns, is subtracted.\n\n%-26s %9s %6s %9s\n",
 		       result->faults, result->pages, result->total,
 		       result->probe, "part", "ns", "%", "ns/page");
 	for (part = 0; part < NR_PARTS; part++)
@@ -327,7 +327,7 @@ static void show_result(const struct result *result, bool json)
 		const double ns = result->ns[part];
 		int stars = ns > 0 ? ns * 24 / most : 0;
 
-		/* What cannot be told is in the part before it. */
+		/* A part that cannot be measured is in the part before it. */
 		if (part != PART_ENTRY && part != PART_WALK &&
 		    part != PART_MAP && !(result->parts & 1U << part))
 			continue;
@@ -344,10 +344,10 @@ static void show_result(const struct result *result, bool json)
 }
 
 /**
- * stages_run - take a COW fault apart, and show it
- * @json: for a program to read
+ * stages_run - split a COW fault into parts and print them
+ * @json: print JSON
  *
- * Leaves with an error where this kernel does not let it.
+ * Exits with an error if this kernel does not allow it.
  */
 void stages_run(bool json)
 {

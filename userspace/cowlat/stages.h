@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the two halves of --stages share: stages.bpf.c and stages.c. */
+/* Shared by the two halves of --stages: stages.bpf.c and stages.c. */
 #ifndef COWLAT_STAGES_H
 #define COWLAT_STAGES_H
 
-/* The parts of a fault, in the order in which it comes to them. */
+/* The parts of a fault, in their order. */
 enum part {
 	PART_ENTRY,
 	PART_LOOKUP,
@@ -18,13 +18,13 @@ enum part {
 
 /**
  * struct split - a fault on its way through the parts
- * @tgid: whose faults
- * @part: where it is
- * @copied: whether a page was copied, so that what follows is mapping
- * @events: boundaries it has crossed
- * @last: when it came into @part, in ns
- * @ns: what each part took
- * @sides: how many boundaries each part had: a beginning and an end are two
+ * @tgid: the process whose faults count
+ * @part: the current part
+ * @copied: whether a page was copied; mapping follows
+ * @events: boundaries crossed
+ * @last: time of entry into @part, in ns
+ * @ns: duration of each part
+ * @sides: boundaries of each part: a beginning and an end are two
  */
 struct split {
 	__u32 tgid;
