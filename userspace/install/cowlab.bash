@@ -26,6 +26,8 @@ _cowlab() {
 	cowlat:-s | cowlat:--stage) words='fault copy hugetlb_copy pmd_split all' ;;
 	cowlat:--probe) words='tracepoint fentry kprobe' ;;
 	scaling:-a | scaling:--space) words='shared own' ;;
+	redisload:-k) ;;
+	prefork:-k | prefork:--kind) words='4k thp mthp' ;;
 	*:-k | *:--kind) words='4k thp mthp hugetlb' ;;
 	esac
 	if [ -z "$words" ]; then
