@@ -42,6 +42,23 @@ static size_t digits(const char *s, size_t len)
 	return n;
 }
 
+/* Step over digits; false where there is none */
+static bool eat_digits(const char **s, size_t *len)
+{
+	size_t n = digits(*s, *len);
+
+	*s += n;
+	*len -= n;
+	return n;
+}
+
+static bool eat_blanks(const char **s, size_t *len)
+{
+	while (eat(s, len, " "))
+		;
+	return true;
+}
+
 /*
  * Step over "<6>", "[    1.234567]", "[   T42]" and the blank after them.
  * Return false where there is no time stamp.
@@ -49,40 +66,21 @@ static size_t digits(const char *s, size_t len)
 static bool eat_stamp(const char **s, size_t *len)
 {
 	const char *p = *s;
-	size_t left = *len, n;
+	size_t left = *len;
 
-	if (eat(&p, &left, "<")) {
-		n = digits(p, left);
-		p += n;
-		left -= n;
-		if (!n || !eat(&p, &left, ">"))
-			return false;
-	}
-	if (!eat(&p, &left, "["))
+	if (eat(&p, &left, "<") &&
+	    (!eat_digits(&p, &left) || !eat(&p, &left, ">")))
 		return false;
-	while (eat(&p, &left, " "))
-		;
-	n = digits(p, left);
-	p += n;
-	left -= n;
-	if (!n || !eat(&p, &left, "."))
+	if (!eat(&p, &left, "[") || !eat_blanks(&p, &left) ||
+	    !eat_digits(&p, &left) || !eat(&p, &left, ".") ||
+	    digits(p, left) != 6 || !eat_digits(&p, &left) ||
+	    !eat(&p, &left, "]"))
 		return false;
-	n = digits(p, left);
-	p += n;
-	left -= n;
-	if (n != 6 || !eat(&p, &left, "]"))
+	if (eat(&p, &left, "[") &&
+	    (!eat_blanks(&p, &left) ||
+	     (!eat(&p, &left, "T") && !eat(&p, &left, "C")) ||
+	     !eat_digits(&p, &left) || !eat(&p, &left, "]")))
 		return false;
-	if (eat(&p, &left, "[")) {
-		while (eat(&p, &left, " "))
-			;
-		if (!eat(&p, &left, "T") && !eat(&p, &left, "C"))
-			return false;
-		n = digits(p, left);
-		p += n;
-		left -= n;
-		if (!n || !eat(&p, &left, "]"))
-			return false;
-	}
 	if (!eat(&p, &left, " "))
 		return false;
 	*s = p;
@@ -99,22 +97,14 @@ static void show(struct dmesg *d, const struct lines *l)
 {
 	size_t n = l->len < SHOWN_BYTES ? l->len : SHOWN_BYTES;
 	char *text;
-	size_t size;
-	FILE *f;
 
 	if (d->nshown == DMESG_SHOWN)
 		return;
-	f = open_memstream(&text, &size);
-	if (!f)
-		return;
-	put_plain(f, l->s, n);
+	text = printable(l->s, n);
 	if (n < l->len)
-		fputs("...", f);
-	if (fclose(f))
-		return;
+		append(&text, "...");
 	d->shown[d->nshown].line = l->no;
-	d->shown[d->nshown].text = text;
-	d->nshown++;
+	d->shown[d->nshown++].text = text;
 }
 
 static void malformed(struct reader *r, const struct lines *l)

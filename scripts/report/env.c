@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <cjson/cJSON.h>
 #include <math.h>
+#include <stddef.h>
 #include <strings.h>
 
 #include "env.h"
@@ -21,13 +22,42 @@ static char *text(const cJSON *obj, const char *key)
 	return xstrdup(UNKNOWN);
 }
 
+/* Where the members of the file go */
+static const struct member {
+	const char *object, *key;
+	size_t at;
+} members[] = {
+#define MEMBER(object, key)                             \
+	{                                               \
+		object, #key, offsetof(struct env, key) \
+	}
+	MEMBER(NULL, date),	    MEMBER(NULL, git),
+	MEMBER(NULL, qemu),	    MEMBER("kernel", release),
+	MEMBER("kernel", compiler), MEMBER("kernel", config),
+	MEMBER("host", cpu),	    MEMBER("host", cores),
+	MEMBER("host", os),
+#undef MEMBER
+}, boot_members[] = {
+#define MEMBER(key)                                        \
+	{                                                  \
+		NULL, #key, offsetof(struct env_boot, key) \
+	}
+	MEMBER(accel), MEMBER(cpu_model), MEMBER(smp),
+	MEMBER(mem),   MEMBER(cmdline),
+#undef MEMBER
+};
+
+static char **member(void *base, const struct member *m)
+{
+	return (char **)((char *)base + m->at);
+}
+
 static void fill_boot(struct env_boot *b, const cJSON *obj)
 {
-	b->accel = text(obj, "accel");
-	b->cpu_model = text(obj, "cpu_model");
-	b->smp = text(obj, "smp");
-	b->mem = text(obj, "mem");
-	b->cmdline = text(obj, "cmdline");
+	if (b->accel)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(boot_members); i++)
+		*member(b, &boot_members[i]) = text(obj, boot_members[i].key);
 }
 
 /**
@@ -43,13 +73,11 @@ static void fill_boot(struct env_boot *b, const cJSON *obj)
 int parse_env(const char *buf, size_t len, struct env *env,
 	      struct parse_error *err)
 {
-	const cJSON *kernel, *host, *boots, *b;
+	const cJSON *obj, *boots, *b;
 	int ret = PARSE_OK;
 	cJSON *root = NULL;
 
 	memset(env, 0, sizeof(*env));
-	if (err)
-		*err = (struct parse_error){ 0 };
 	if (!buf || is_blank(buf, len)) {
 		ret = PARSE_EMPTY;
 	} else {
@@ -57,20 +85,16 @@ int parse_env(const char *buf, size_t len, struct env *env,
 		if (!cJSON_IsObject(root))
 			ret = PARSE_MALFORMED;
 	}
-	if (err)
-		err->what = ret == PARSE_EMPTY ? "nothing in it" :
-						 "not a JSON object";
-	env->date = text(root, "date");
-	env->git = text(root, "git");
-	env->qemu = text(root, "qemu");
-	kernel = cJSON_GetObjectItemCaseSensitive(root, "kernel");
-	env->release = text(kernel, "release");
-	env->compiler = text(kernel, "compiler");
-	env->config = text(kernel, "config");
-	host = cJSON_GetObjectItemCaseSensitive(root, "host");
-	env->cpu = text(host, "cpu");
-	env->cores = text(host, "cores");
-	env->os = text(host, "os");
+	parse_fail(err, ret, 0,
+		   ret == PARSE_EMPTY ? "nothing in it" : "not a JSON object");
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		const struct member *m = &members[i];
+
+		obj = root;
+		if (m->object)
+			obj = cJSON_GetObjectItemCaseSensitive(root, m->object);
+		*member(env, m) = text(obj, m->key);
+	}
 	boots = cJSON_GetObjectItemCaseSensitive(root, "boots");
 	if (cJSON_IsArray(boots))
 		cJSON_ArrayForEach(b, boots)
@@ -79,13 +103,11 @@ int parse_env(const char *buf, size_t len, struct env *env,
 			enum cow_clock c = clock_by_name(clock, strlen(clock));
 
 			free(clock);
-			if (!env->boot[c].accel)
-				fill_boot(&env->boot[c], b);
+			fill_boot(&env->boot[c], b);
 		}
 	for (int c = 0; c < CLK_NR; c++) {
 		env->boot[c].clock = (enum cow_clock)c;
-		if (!env->boot[c].accel)
-			fill_boot(&env->boot[c], NULL);
+		fill_boot(&env->boot[c], NULL);
 	}
 	cJSON_Delete(root);
 	return ret;
@@ -93,22 +115,11 @@ int parse_env(const char *buf, size_t len, struct env *env,
 
 void env_free(struct env *env)
 {
-	free(env->date);
-	free(env->git);
-	free(env->release);
-	free(env->compiler);
-	free(env->config);
-	free(env->cpu);
-	free(env->cores);
-	free(env->os);
-	free(env->qemu);
-	for (int c = 0; c < CLK_NR; c++) {
-		free(env->boot[c].accel);
-		free(env->boot[c].cpu_model);
-		free(env->boot[c].smp);
-		free(env->boot[c].mem);
-		free(env->boot[c].cmdline);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+		free(*member(env, &members[i]));
+	for (int c = 0; c < CLK_NR; c++)
+		for (size_t i = 0; i < ARRAY_SIZE(boot_members); i++)
+			free(*member(&env->boot[c], &boot_members[i]));
 	memset(env, 0, sizeof(*env));
 }
 

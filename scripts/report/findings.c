@@ -1,218 +1,153 @@
 // SPDX-License-Identifier: GPL-2.0
 /* findings.c - what a run says of precopy, in three sentences */
 #define _GNU_SOURCE
-#include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 
 #include "findings.h"
-
-static const char *const precopy_arms[] = { "next", "fixed", "adaptive" };
-
-/* Instructions decide where they were counted: they are the same each time */
-static const enum cow_clock clock_order[] = { CLK_ICOUNT, CLK_WALL };
 
 static const char *unit(enum cow_clock clock)
 {
 	return clock == CLK_ICOUNT ? "instructions" : "emulated ns";
 }
 
-static double ratio(const struct summary *sum, enum cow_clock clock,
-		    const char *arm, const char *workload)
+static double seq(sqlite3 *db, enum cow_clock clock, const char *arm,
+		  const char *col)
 {
-	const struct summary_row *r = touch_row(sum, clock, arm, workload);
-
-	return r ? r->ratio : NAN;
+	return figure(db, "writer", clock, arm, "seq", col);
 }
 
-/* The precopy arm that serves a sequential writer best; NULL: none measured */
-static const char *best_arm(const struct summary *sum, enum cow_clock *clock)
-{
-	const char *best = NULL;
-	double least = INFINITY;
-
-	for (size_t c = 0; c < ARRAY_SIZE(clock_order) && !best; c++) {
-		for (size_t i = 0; i < ARRAY_SIZE(precopy_arms); i++) {
-			double r = ratio(sum, clock_order[c], precopy_arms[i],
-					 "seq");
-
-			if (!(r < least))
-				continue;
-			least = r;
-			best = precopy_arms[i];
-			*clock = clock_order[c];
-		}
-	}
-	return best;
-}
-
-static void put_cost(FILE *f, const struct summary *sum, enum cow_clock clock,
-		     const char *arm)
-{
-	const struct summary_row *r = touch_row(sum, clock, arm, "seq");
-	const struct summary_row *base =
-		touch_row(sum, clock, "baseline", "seq");
-
-	fprintf(f, "%.3f of what it costs baseline (%.0f against %.0f %s)",
-		r->ratio, r->ns_per_page, base->ns_per_page, unit(clock));
-}
-
-/**
- * finding_gain - what precopy gains a sequential writer
- * @sum: the summary
- *
- * Return: a sentence, to be freed.
+/*
+ * The policy that serves a sequential writer best. Instructions decide where
+ * they were counted: they are the same each time. False: none was measured.
  */
-char *finding_gain(const struct summary *sum)
+static bool best_arm(sqlite3 *db, char arm[NAME_LEN], enum cow_clock *clock)
+{
+	sqlite3_stmt *q = db_query(
+		db,
+		"SELECT arm, clock FROM writer WHERE workload = 'seq' AND arm IN ('next', 'fixed', 'adaptive') AND clock <> 'unknown' AND ratio_to_baseline IS NOT NULL ORDER BY clock, ratio_to_baseline LIMIT 1",
+		"");
+	bool any = false;
+
+	for (; db_next(&q); any = true) {
+		snprintf(arm, NAME_LEN, "%s", col_text(q, 0));
+		*clock = clock_by_name(col_text(q, 1), strlen(col_text(q, 1)));
+	}
+	return any;
+}
+
+/* What precopy gains a sequential writer */
+static char *finding_gain(sqlite3 *db)
 {
 	enum cow_clock clock;
-	const char *arm = best_arm(sum, &clock);
-	char *text;
-	size_t size;
-	FILE *f;
-
-	if (!arm)
-		return xstrdup(
-			"What precopy gains is not known: no arm of it was measured on seq beside baseline.");
-	f = open_memstream(&text, &size);
-	if (!f)
-		return xstrdup("out of memory");
-	if (ratio(sum, clock, arm, "seq") < 1)
-		fprintf(f,
-			"Precopy pays a sequential writer: with %s, the best arm, a page written costs ",
-			arm);
-	else
-		fprintf(f,
-			"Precopy does not pay a sequential writer here: with %s, the best arm, a page written costs ",
-			arm);
-	put_cost(f, sum, clock, arm);
-	if (clock == CLK_ICOUNT && !isnan(ratio(sum, CLK_WALL, arm, "seq"))) {
-		fputs(", and ", f);
-		put_cost(f, sum, CLK_WALL, arm);
-	}
-	fputc('.', f);
-	fclose(f);
-	return text;
-}
-
-/**
- * struct price - what an arm costs those who want no window
- * @ratio: the worst ratio
- * @workload: and where it is
- * @wasted: pages copied and not written, over all workloads
- * @touched: pages written
- */
-struct price {
+	char arm[NAME_LEN], *s;
 	double ratio;
-	const char *workload;
-	uint64_t wasted, touched;
-};
 
-static bool price_of(const struct summary *sum, enum cow_clock clock,
-		     const char *arm, struct price *p)
-{
-	memset(p, 0, sizeof(*p));
-	for (size_t i = 0; i < sum->row.n; i++) {
-		const struct summary_row *r = &sum->row.v[i];
-
-		if (r->clock != clock || r->source != SRC_USER ||
-		    strcmp(r->arm, arm) || isnan(r->ratio))
-			continue;
-		if (r->ratio > p->ratio) {
-			p->ratio = r->ratio;
-			p->workload = r->workload;
-		}
-		if (r->wasted == NONE || r->touched == NONE)
-			continue;
-		p->wasted = add_sat(p->wasted, r->wasted);
-		p->touched = add_sat(p->touched, r->touched);
-	}
-	return p->workload && p->touched;
+	if (!best_arm(db, arm, &clock))
+		return xstrdup(
+			"What precopy gains is not known: none of its policies was measured on seq beside baseline.");
+	ratio = seq(db, clock, arm, "ratio_to_baseline");
+	s = xasprintf(
+		"Precopy %s for sequential writes: with %s, the best policy, a page written costs %.3f of baseline's cost (%.0f against %.0f %s)",
+		ratio < 1 ? "pays" : "does not pay", arm, ratio,
+		seq(db, clock, arm, "ns_per_page"),
+		seq(db, clock, "baseline", "ns_per_page"), unit(clock));
+	ratio = seq(db, CLK_WALL, arm, "ratio_to_baseline");
+	if (clock == CLK_ICOUNT && !isnan(ratio))
+		append(&s,
+		       ", and by the wall clock %.3f (%.0f against %.0f %s)",
+		       ratio, seq(db, CLK_WALL, arm, "ns_per_page"),
+		       seq(db, CLK_WALL, "baseline", "ns_per_page"),
+		       unit(CLK_WALL));
+	append(&s, ".");
+	return s;
 }
 
-/**
- * finding_price - what precopy costs those who want no window
- * @sum: the summary
- *
- * Return: a sentence, to be freed.
+/*
+ * What an arm costs at worst: workload, ratio, pages that it copied in vain
+ * for each one written there; and the pages copied in vain on all workloads,
+ * and their share of those written, in percent.
  */
-char *finding_price(const struct summary *sum)
+static sqlite3_stmt *price_of(sqlite3 *db, enum cow_clock clock,
+			      const char *arm)
 {
-	static const struct {
-		double limit;
-		const char *text;
-	} degree[] = {
-		{ 1.02, "It costs the other writers next to nothing" },
-		{ 1.1, "It costs the other writers little" },
-		{ INFINITY, "It has a price for other writers" },
-	};
-	enum cow_clock clock;
-	const char *arm = best_arm(sum, &clock);
-	struct price p, fixed;
-	const struct summary_row *r;
-	char *text;
-	size_t size, d = 0;
-	FILE *f;
+	return db_query(
+		db,
+		"WITH w AS (SELECT * FROM summary WHERE source = 'user' AND clock = ? AND arm = ? AND ratio_to_baseline > 0), known AS (SELECT * FROM w WHERE pages_wasted + pages_touched IS NOT NULL) "
+		"SELECT workload, ratio_to_baseline, pages_wasted * 1.0 / nullif(pages_touched, 0), (SELECT known_sum(pages_wasted) FROM known), (SELECT 100 * total(pages_wasted) / total(pages_touched) FROM known) AS share "
+		"FROM w WHERE share IS NOT NULL ORDER BY ratio_to_baseline DESC LIMIT 1",
+		"ss", clock_name(clock), arm);
+}
 
-	if (arm && price_of(sum, clock, "adaptive", &p))
-		arm = "adaptive";
-	else if (!arm || !price_of(sum, clock, arm, &p))
+/* What precopy costs those who want no window */
+static char *finding_price(sqlite3 *db)
+{
+	const char *const tried[] = { "adaptive", NULL, "fixed" };
+	char arm[NAME_LEN], *s = NULL;
+	enum cow_clock clock;
+	bool any = best_arm(db, arm, &clock);
+
+	for (size_t i = 0; any && i < ARRAY_SIZE(tried); i++) {
+		const char *name = tried[i] ? tried[i] : arm;
+		sqlite3_stmt *q = price_of(db, clock, name);
+		double ratio;
+
+		while (db_next(&q)) {
+			ratio = col_double(q, 1);
+			if (!s) {
+				snprintf(arm, NAME_LEN, "%s", name);
+				s = xasprintf(
+					"%s: the worst workload of %s is %s, at %.3f of baseline's %s, and of the pages that %s copied %s were never written (%.2f%% of the pages written)",
+					ratio <= 1.02 ?
+						"Precopy costs other writers next to nothing" :
+					ratio <= 1.1 ?
+						"Precopy costs other writers little" :
+						"Precopy has a price for other writers",
+					name, col_text(q, 0), ratio,
+					unit(clock), name, col_text(q, 3),
+					col_double(q, 4));
+			} else if (i == 2 && strcmp(arm, "fixed")) {
+				append(&s,
+				       "; fixed, which opens a window at every fault, costs up to %.2f (%s)",
+				       ratio, col_text(q, 0));
+				if (!isnan(col_double(q, 2)))
+					append(&s,
+					       ", where it copies %.1f pages in vain for each page written",
+					       col_double(q, 2));
+			}
+		}
+	}
+	if (!s)
 		return xstrdup(
 			"What precopy costs other writers is not known.");
-	f = open_memstream(&text, &size);
-	if (!f)
-		return xstrdup("out of memory");
-	while (p.ratio > degree[d].limit)
-		d++;
-	fprintf(f,
-		"%s: the worst workload of %s is %s, at %.3f of baseline's %s, and of all pages it copied %" PRIu64
-		" were never written (%.2f%% of those that were)",
-		degree[d].text, arm, p.workload, p.ratio, unit(clock), p.wasted,
-		100.0 * (double)p.wasted / (double)p.touched);
-	if (strcmp(arm, "fixed") && price_of(sum, clock, "fixed", &fixed)) {
-		r = touch_row(sum, clock, "fixed", fixed.workload);
-		fprintf(f, "; fixed, which asks nobody, costs up to %.2f (%s)",
-			fixed.ratio, fixed.workload);
-		if (r->wasted != NONE && r->touched != NONE && r->touched)
-			fprintf(f,
-				", where it copies %.1f pages in vain for each one written",
-				(double)r->wasted / (double)r->touched);
-	}
-	fputc('.', f);
-	fclose(f);
-	return text;
+	append(&s, ".");
+	return s;
 }
 
-/**
- * finding_tail - what precopy does to the slowest writes
- * @sum: the summary
- *
- * Return: a sentence, to be freed.
- */
-char *finding_tail(const struct summary *sum)
+/* What precopy does to the slowest writes */
+static char *finding_tail(sqlite3 *db)
 {
-	const struct summary_row *r, *base;
 	enum cow_clock clock;
-	const char *arm = best_arm(sum, &clock);
-	double times;
+	char arm[NAME_LEN];
+	bool any = best_arm(db, arm, &clock);
+	double p999 = any ? seq(db, clock, arm, "p999_ns") : NAN;
+	double base = any ? seq(db, clock, "baseline", "p999_ns") : NAN;
+	double met = any ? seq(db, clock, arm,
+			       "100.0 * faults / nullif(pages_touched, 0)") :
+			   NAN;
 
-	if (!arm)
+	if (isnan(p999) || isnan(met) || !(base > 0))
 		return xstrdup("What precopy does to the tail is not known.");
-	r = touch_row(sum, clock, arm, "seq");
-	base = touch_row(sum, clock, "baseline", "seq");
-	if (!base || base->lat.p999 == NONE || !base->lat.p999 ||
-	    r->lat.p999 == NONE || r->faults == NONE || r->touched == NONE ||
-	    !r->touched)
-		return xstrdup("What precopy does to the tail is not known.");
-	times = (double)r->lat.p999 / (double)base->lat.p999;
 	return xasprintf(
-		"%s: with %s %.1f%% of the sequential writes meet no fault, and the slowest of a thousand takes %" PRIu64
-		" %s against baseline's %" PRIu64
-		" (%.1f times); the longest of all takes %" PRIu64
-		" against %" PRIu64 ".",
-		times > 1 ? "The time moves into fewer and longer faults" :
-			    "The tail does not pay for it",
-		arm, 100 * (1 - (double)r->faults / (double)r->touched),
-		r->lat.p999, unit(clock), base->lat.p999, times, r->lat.max,
-		base->lat.max);
+		"%s: with %s %.1f%% of the sequential writes take no fault, p99.9 of a write is %.0f %s against baseline's %.0f (%.1f times), and the longest write takes %.0f against %.0f.",
+		p999 > base ? "The time moves into fewer and longer faults" :
+			      "The tail does not pay for it",
+		arm, 100 - met, p999, unit(clock), base, p999 / base,
+		seq(db, clock, arm, "max_ns"),
+		seq(db, clock, "baseline", "max_ns"));
 }
+
+char *(*const findings[FINDINGS])(sqlite3 *db) = {
+	finding_gain,
+	finding_price,
+	finding_tail,
+};

@@ -5,9 +5,9 @@
 
 #include "summary.h"
 
-char *finding_gain(const struct summary *sum);
-char *finding_price(const struct summary *sum);
-char *finding_tail(const struct summary *sum);
+#define FINDINGS 3
+/* A sentence each, to be freed: the gain, the price, the tail */
+extern char *(*const findings[FINDINGS])(sqlite3 *db);
 
 /**
  * enum holds - what becomes of a claim
@@ -19,23 +19,33 @@ char *finding_tail(const struct summary *sum);
 enum holds { CLAIM_HOLDS, CLAIM_PARTLY, CLAIM_FAILS, CLAIM_OPEN };
 
 /**
- * struct claim - one of the paper's claims
- * @text: the claim
- * @holds: what becomes of it
- * @evidence: why, to be freed
- * @command: how the numbers are made again
+ * struct votes - what a run says of a claim
+ * @out: why, in parts that "; " divides
+ * @yes: parts that bear it out
+ * @no: parts that contradict it
  */
-struct claim {
-	const char *text;
-	enum holds holds;
-	char *evidence;
-	const char *command;
+struct votes {
+	FILE *out;
+	size_t yes, no;
 };
 
-void claim_copying(const struct summary *sum, struct claim *claim);
-void claim_huge_pages(const struct summary *sum, struct claim *claim);
-void claim_precopy(const struct summary *sum, struct claim *claim);
-void claim_system_call(const struct summary *sum, struct claim *claim);
+/**
+ * struct claim - one of the study's claims
+ * @text: the claim
+ * @command: how the numbers are made again
+ * @open: what is said where nothing decides
+ * @close: what is said behind all
+ * @judge: says what a boot decides
+ */
+struct claim {
+	const char *text, *command, *open, *close;
+	void (*judge)(sqlite3 *db, enum cow_clock clock, struct votes *v);
+};
+
+enum { CLAIM_COPYING, CLAIM_HUGE_PAGES, CLAIM_PRECOPY, CLAIM_CALL, CLAIMS };
+extern const struct claim claims[CLAIMS];
+
+char *claim_evidence(const struct claim *claim, sqlite3 *db, enum holds *holds);
 const char *holds_name(enum holds holds);
 
 #endif

@@ -55,14 +55,14 @@ static void parse_comment(struct gate *gate, const struct lines *l)
 }
 
 /* A number above 0; an empty one is not known yet */
-static bool number(const char *s, size_t len, bool may_lack, double *val)
+static bool number(const struct word *w, bool may_lack, double *val)
 {
 	long double v;
 
 	*val = NAN;
-	if (!len)
+	if (!w->len)
 		return may_lack;
-	if (!parse_decimal(s, len, &v) || !(v > 0))
+	if (!parse_decimal(w->s, w->len, &v) || !(v > 0))
 		return false;
 	*val = (double)v;
 	return true;
@@ -70,32 +70,23 @@ static bool number(const char *s, size_t len, bool may_lack, double *val)
 
 static const char *parse_row(struct gate *gate, const struct lines *l)
 {
-	const char *cell[COLUMNS], *end = l->s + l->len;
-	size_t len[COLUMNS], n = 0;
+	struct word w[COLUMNS];
+	size_t n = split_csv(l, w, COLUMNS);
 	struct gate_row row = { 0 };
 
-	for (const char *s = l->s; n < COLUMNS; n++) {
-		const char *comma = memchr(s, ',', (size_t)(end - s));
-
-		if (n + 1 == COLUMNS && comma)
-			return "too many columns";
-		cell[n] = s;
-		len[n] = (size_t)((comma ? comma : end) - s);
-		if (!comma && n + 1 < COLUMNS)
-			return "too few columns";
-		s = comma ? comma + 1 : end;
-	}
-	if (!copy_name(row.arm, cell[0], len[0]) ||
-	    !copy_name(row.workload, cell[1], len[1]))
+	if (n != COLUMNS)
+		return n > COLUMNS ? "too many columns" : "too few columns";
+	if (!copy_name(row.arm, w[0].s, w[0].len) ||
+	    !copy_name(row.workload, w[1].s, w[1].len))
 		return "no name";
-	if (!number(cell[2], len[2], true, &row.page) ||
-	    !number(cell[3], len[3], true, &row.ratio) ||
-	    !number(cell[4], len[4], false, &row.page_pct) ||
-	    !number(cell[5], len[5], false, &row.ratio_pct))
+	if (!number(&w[2], true, &row.page) ||
+	    !number(&w[3], true, &row.ratio) ||
+	    !number(&w[4], false, &row.page_pct) ||
+	    !number(&w[5], false, &row.ratio_pct))
 		return "no number";
-	if (!len[6])
+	if (!w[6].len)
 		return "nothing to look at";
-	row.look = copy(cell[6], len[6]);
+	row.look = copy(w[6].s, w[6].len);
 	vec_push(&gate->row, row);
 	return NULL;
 }
@@ -213,14 +204,14 @@ static bool same(const char *a, const char *b)
 /**
  * gate_judge - has anything got worse
  * @gate: the reference
- * @sum: summary of a run under icount
+ * @db: store of a run under icount
  * @env: what it was made on
  * @out: where the tests are told, as TAP
  *
  * Return: how many tests failed.
  */
-size_t gate_judge(const struct gate *gate, const struct summary *sum,
-		  const struct env *env, FILE *out)
+size_t gate_judge(const struct gate *gate, sqlite3 *db, const struct env *env,
+		  FILE *out)
 {
 	const char *skip = "the reference is of another ";
 	struct tally t = { .out = out };
@@ -237,16 +228,16 @@ size_t gate_judge(const struct gate *gate, const struct summary *sum,
 				  gate->qemu ? gate->qemu : "unknown");
 	for (size_t i = 0; i < gate->row.n; i++) {
 		const struct gate_row *row = &gate->row.v[i];
-		const struct summary_row *r =
-			touch_row(sum, CLK_ICOUNT, row->arm, row->workload);
+		double page = figure(db, "writer", CLK_ICOUNT, row->arm,
+				     row->workload, "ns_per_page");
+		double ratio = figure(db, "writer", CLK_ICOUNT, row->arm,
+				      row->workload, "ratio_to_baseline");
 
-		judge(&t, row, "instructions a page written", 1,
-		      r ? r->ns_per_page : NAN, row->page, row->page_pct,
-		      other);
+		judge(&t, row, "instructions a page written", 1, page,
+		      row->page, row->page_pct, other);
 		if (strcmp(row->arm, "baseline"))
-			judge(&t, row, "ratio to baseline", 4,
-			      r ? r->ratio : NAN, row->ratio, row->ratio_pct,
-			      NULL);
+			judge(&t, row, "ratio to baseline", 4, ratio,
+			      row->ratio, row->ratio_pct, NULL);
 	}
 	fprintf(out, "1..%zu\n", t.n);
 	free(other);
@@ -256,27 +247,28 @@ size_t gate_judge(const struct gate *gate, const struct summary *sum,
 /**
  * gate_rebase - take a run for the reference
  * @gate: gets the run's numbers; its rows, tolerances and hints stay
- * @sum: summary of a run under icount
+ * @db: store of a run under icount
  * @env: what it was made on
  *
  * Return: how many rows the run does not have; they keep their numbers.
  */
-size_t gate_rebase(struct gate *gate, const struct summary *sum,
-		   const struct env *env)
+size_t gate_rebase(struct gate *gate, sqlite3 *db, const struct env *env)
 {
 	size_t lacking = 0;
 
 	for (size_t i = 0; i < gate->row.n; i++) {
 		struct gate_row *row = &gate->row.v[i];
-		const struct summary_row *r =
-			touch_row(sum, CLK_ICOUNT, row->arm, row->workload);
+		double page = figure(db, "writer", CLK_ICOUNT, row->arm,
+				     row->workload, "ns_per_page");
+		double ratio = figure(db, "writer", CLK_ICOUNT, row->arm,
+				      row->workload, "ratio_to_baseline");
 
-		if (!r || !(r->ns_per_page > 0) || !(r->ratio > 0)) {
+		if (!(page > 0) || !(ratio > 0)) {
 			lacking++;
 			continue;
 		}
-		row->page = r->ns_per_page;
-		row->ratio = r->ratio;
+		row->page = page;
+		row->ratio = ratio;
 	}
 	take(&gate->kernel, xstrdup(env->release));
 	take(&gate->compiler, xstrdup(env->compiler));

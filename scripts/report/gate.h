@@ -3,6 +3,7 @@
 #ifndef COWREPORT_GATE_H
 #define COWREPORT_GATE_H
 
+#include "env.h"
 #include "summary.h"
 
 /**
@@ -39,10 +40,9 @@ struct gate {
 int gate_parse(const char *buf, size_t len, struct gate *gate,
 	       struct parse_error *err);
 void gate_free(struct gate *gate);
-size_t gate_judge(const struct gate *gate, const struct summary *sum,
-		  const struct env *env, FILE *out);
-size_t gate_rebase(struct gate *gate, const struct summary *sum,
-		   const struct env *env);
+size_t gate_judge(const struct gate *gate, sqlite3 *db, const struct env *env,
+		  FILE *out);
+size_t gate_rebase(struct gate *gate, sqlite3 *db, const struct env *env);
 void gate_write(const struct gate *gate, FILE *out);
 
 #endif

@@ -8,16 +8,6 @@
 #define STAGES_MAX 32
 #define STATS_MAX 256
 
-static int fail(struct parse_error *err, int status, size_t line,
-		const char *what)
-{
-	if (err) {
-		err->line = line;
-		err->what = what;
-	}
-	return status;
-}
-
 /**
  * latency_init - nothing is known
  * @lat: what to set
@@ -89,33 +79,8 @@ void latency_of_samples(struct latency *lat, const uint64_t *ns, size_t n)
 	vec_free(&v);
 }
 
-/* Split a line at white space; return the number of words, at most max */
-static size_t split(const struct lines *l, const char **word, size_t *len,
-		    size_t max)
-{
-	size_t n = 0, i = 0;
-
-	while (n < max) {
-		while (i < l->len && (l->s[i] == ' ' || l->s[i] == '\t'))
-			i++;
-		if (i == l->len)
-			break;
-		word[n] = l->s + i;
-		while (i < l->len && l->s[i] != ' ' && l->s[i] != '\t')
-			i++;
-		len[n] = (size_t)(l->s + i - word[n]);
-		n++;
-	}
-	return n;
-}
-
-static bool is_word(const char *word, size_t len, const char *s)
-{
-	return strlen(s) == len && !memcmp(word, s, len);
-}
-
 /* Where the value of this key goes; NULL if there is no such key */
-static uint64_t *slot(struct latency *lat, const char *key, size_t len)
+static uint64_t *slot(struct latency *lat, const struct word *key)
 {
 	const struct {
 		const char *key;
@@ -128,7 +93,7 @@ static uint64_t *slot(struct latency *lat, const char *key, size_t len)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(slots); i++)
-		if (is_word(key, len, slots[i].key))
+		if (word_is(key, slots[i].key))
 			return slots[i].val;
 	return NULL;
 }
@@ -138,35 +103,32 @@ static int finish_stage(const struct stage_list *list, uint64_t sum,
 			bool in_table, struct parse_error *err, size_t line)
 {
 	const struct latency *lat;
+	const char *what = NULL;
+	int status = PARSE_TRUNCATED;
 
 	if (!list->stage.n)
 		return PARSE_OK;
 	lat = &list->stage.v[list->stage.n - 1].lat;
-	if (lat->count == NONE)
-		return fail(err, PARSE_TRUNCATED, line, "a stage has no count");
-	if (!lat->count && sum)
-		return fail(err, PARSE_MALFORMED, line,
-			    "the buckets hold more than the count says");
-	if (!lat->count)
-		return PARSE_OK;
-	if (isnan(lat->avg) || lat->min == NONE || lat->p50 == NONE ||
-	    lat->p90 == NONE || lat->p99 == NONE || lat->p999 == NONE ||
-	    lat->max == NONE)
-		return fail(err, PARSE_TRUNCATED, line,
-			    "a stage lacks some of its figures");
-	if (!in_table)
-		return fail(err, PARSE_TRUNCATED, line,
-			    "a stage lacks its histogram");
-	if (sum < lat->count)
-		return fail(err, PARSE_TRUNCATED, line,
-			    "the buckets hold less than the count says");
-	if (sum > lat->count)
-		return fail(err, PARSE_MALFORMED, line,
-			    "the buckets hold more than the count says");
-	if (!latency_ordered(lat))
-		return fail(err, PARSE_MALFORMED, line,
-			    "percentiles are out of order");
-	return PARSE_OK;
+	if (lat->count == NONE) {
+		what = "a stage has no count";
+	} else if (sum > lat->count) {
+		status = PARSE_MALFORMED;
+		what = "the buckets hold more than the count says";
+	} else if (lat->count) {
+		if (isnan(lat->avg) || lat->min == NONE || lat->p50 == NONE ||
+		    lat->p90 == NONE || lat->p99 == NONE || lat->p999 == NONE ||
+		    lat->max == NONE)
+			what = "a stage lacks some of its figures";
+		else if (!in_table)
+			what = "a stage lacks its histogram";
+		else if (sum < lat->count)
+			what = "the buckets hold less than the count says";
+	}
+	if (!what && lat->count && !latency_ordered(lat)) {
+		status = PARSE_MALFORMED;
+		what = "percentiles are out of order";
+	}
+	return what ? parse_fail(err, status, line, what) : PARSE_OK;
 }
 
 /* One without samples too, which stage_find() passes over */
@@ -192,37 +154,35 @@ int parse_latency_hist(const char *buf, size_t len, struct stage_list *out,
 {
 	bool in_table = false;
 	struct stage *st = NULL;
-	const char *w[6];
-	size_t wl[6], n;
+	struct word w[6];
 	struct lines l;
 	uint64_t sum = 0, val, *to;
+	size_t n;
 	int ret;
 
 	memset(out, 0, sizeof(*out));
 	if (is_blank(buf, len))
-		return fail(err, PARSE_EMPTY, 0, "nothing in it");
+		return parse_fail(err, PARSE_EMPTY, 0, "nothing in it");
 	lines_init(&l, buf, len);
 	while (lines_next(&l)) {
-		n = split(&l, w, wl, ARRAY_SIZE(w));
+		n = split_words(&l, w, ARRAY_SIZE(w));
 		if (!n)
 			continue;
-		if (is_word(w[0], wl[0], "stage:")) {
+		if (word_is(&w[0], "stage:")) {
 			struct stage new = { 0 };
 
 			ret = finish_stage(out, sum, in_table, err, l.no);
 			if (ret)
 				return ret;
-			if (n != 2 || !copy_name(new.name, w[1], wl[1]))
-				return fail(err,
-					    l.open ? PARSE_TRUNCATED :
-						     PARSE_MALFORMED,
-					    l.no, "no name of a stage");
+			if (n != 2 || !copy_name(new.name, w[1].s, w[1].len))
+				return lines_fail(&l, err,
+						  "no name of a stage");
 			if (out->stage.n == STAGES_MAX)
-				return fail(err, PARSE_MALFORMED, l.no,
-					    "too many stages");
+				return parse_fail(err, PARSE_MALFORMED, l.no,
+						  "too many stages");
 			if (has_stage(out, new.name))
-				return fail(err, PARSE_MALFORMED, l.no,
-					    "a stage comes twice");
+				return parse_fail(err, PARSE_MALFORMED, l.no,
+						  "a stage comes twice");
 			latency_init(&new.lat);
 			vec_push(&out->stage, new);
 			st = &out->stage.v[out->stage.n - 1];
@@ -231,39 +191,35 @@ int parse_latency_hist(const char *buf, size_t len, struct stage_list *out,
 			continue;
 		}
 		if (!st)
-			return fail(err, PARSE_MALFORMED, l.no,
-				    "no stage begins the file");
-		if (is_word(w[0], wl[0], "ns") ||
-		    is_word(w[0], wl[0], "nsecs")) {
+			return parse_fail(err, PARSE_MALFORMED, l.no,
+					  "no stage begins the file");
+		if (word_is(&w[0], "ns") || word_is(&w[0], "nsecs")) {
 			in_table = true;
 			continue;
 		}
 		if (in_table) {
 			/* lower -> upper : count |***| */
-			if (n < 5 || !is_word(w[1], wl[1], "->") ||
-			    !is_word(w[3], wl[3], ":") ||
-			    !parse_u64(w[0], wl[0], &val) ||
-			    !parse_u64(w[2], wl[2], &val) ||
-			    !parse_u64(w[4], wl[4], &val))
-				return fail(err,
-					    l.open ? PARSE_TRUNCATED :
-						     PARSE_MALFORMED,
-					    l.no, "no bucket of a histogram");
+			if (n < 5 || !word_is(&w[1], "->") ||
+			    !word_is(&w[3], ":") ||
+			    !parse_u64(w[0].s, w[0].len, &val) ||
+			    !parse_u64(w[2].s, w[2].len, &val) ||
+			    !parse_u64(w[4].s, w[4].len, &val))
+				return lines_fail(&l, err,
+						  "no bucket of a histogram");
 			sum = add_sat(sum, val);
 			continue;
 		}
-		if (n == 2 && is_word(w[0], wl[0], "avg")) {
+		if (n == 2 && word_is(&w[0], "avg")) {
 			if (isnan(st->lat.avg) &&
-			    parse_decimal(w[1], wl[1], &st->lat.avg))
+			    parse_decimal(w[1].s, w[1].len, &st->lat.avg))
 				continue;
 			to = NULL;
 		} else {
-			to = slot(&st->lat, w[0], wl[0]);
+			to = slot(&st->lat, &w[0]);
 		}
-		if (!to || n != 2 || *to != NONE || !parse_u64(w[1], wl[1], to))
-			return fail(err,
-				    l.open ? PARSE_TRUNCATED : PARSE_MALFORMED,
-				    l.no, "no figure of a stage");
+		if (!to || n != 2 || *to != NONE ||
+		    !parse_u64(w[1].s, w[1].len, to))
+			return lines_fail(&l, err, "no figure of a stage");
 	}
 	return finish_stage(out, sum, in_table, err, l.no);
 }
@@ -303,34 +259,34 @@ void stage_list_free(struct stage_list *list)
 int parse_touch_hist(const char *buf, size_t len, struct touch_hist *out,
 		     struct parse_error *err)
 {
-	const char *w[3];
-	size_t wl[3], n;
+	struct word w[3];
 	struct lines l;
+	size_t n;
 
 	memset(out, 0, sizeof(*out));
 	if (is_blank(buf, len))
-		return fail(err, PARSE_EMPTY, 0, "nothing in it");
+		return parse_fail(err, PARSE_EMPTY, 0, "nothing in it");
 	lines_init(&l, buf, len);
 	while (lines_next(&l)) {
 		struct touch_bucket b;
 
-		n = split(&l, w, wl, ARRAY_SIZE(w));
-		if (!n || w[0][0] == '#')
+		n = split_words(&l, w, ARRAY_SIZE(w));
+		if (!n || *w[0].s == '#')
 			continue;
 		/* a number that no newline ends may lack digits */
 		if (l.open)
-			return fail(err, PARSE_TRUNCATED, l.no,
-				    "the last line is cut off");
-		if (n != 2 || !parse_u64(w[0], wl[0], &b.lower) ||
-		    !parse_u64(w[1], wl[1], &b.count))
-			return fail(err, PARSE_MALFORMED, l.no,
-				    "not a lower bound and a count");
+			return parse_fail(err, PARSE_TRUNCATED, l.no,
+					  "the last line is cut off");
+		if (n != 2 || !parse_u64(w[0].s, w[0].len, &b.lower) ||
+		    !parse_u64(w[1].s, w[1].len, &b.count))
+			return parse_fail(err, PARSE_MALFORMED, l.no,
+					  "not a lower bound and a count");
 		vec_push(&out->bucket, b);
 		out->total = add_sat(out->total, b.count);
 	}
-	if (!out->bucket.n)
-		return fail(err, PARSE_EMPTY, 0, "no bucket in it");
-	return PARSE_OK;
+	return out->bucket.n ?
+		       PARSE_OK :
+		       parse_fail(err, PARSE_EMPTY, 0, "no bucket in it");
 }
 
 void touch_hist_free(struct touch_hist *h)
@@ -351,35 +307,35 @@ void touch_hist_free(struct touch_hist *h)
 int parse_stats(const char *buf, size_t len, struct stats *out,
 		struct parse_error *err)
 {
-	const char *w[3];
-	size_t wl[3], n;
+	struct word w[3];
 	struct lines l;
+	size_t n;
 
 	memset(out, 0, sizeof(*out));
 	if (is_blank(buf, len))
-		return fail(err, PARSE_EMPTY, 0, "nothing in it");
+		return parse_fail(err, PARSE_EMPTY, 0, "nothing in it");
 	lines_init(&l, buf, len);
 	while (lines_next(&l)) {
 		struct stat_line s = { 0 };
 
-		n = split(&l, w, wl, ARRAY_SIZE(w));
+		n = split_words(&l, w, ARRAY_SIZE(w));
 		if (!n)
 			continue;
 		/* a number that no newline ends may lack digits */
 		if (l.open)
-			return fail(err, PARSE_TRUNCATED, l.no,
-				    "the last line is cut off");
-		if (n != 2 || !copy_name(s.key, w[0], wl[0]) ||
-		    !parse_u64(w[1], wl[1], &s.value))
-			return fail(err, PARSE_MALFORMED, l.no,
-				    "not a key and a value");
+			return parse_fail(err, PARSE_TRUNCATED, l.no,
+					  "the last line is cut off");
+		if (n != 2 || !copy_name(s.key, w[0].s, w[0].len) ||
+		    !parse_u64(w[1].s, w[1].len, &s.value))
+			return parse_fail(err, PARSE_MALFORMED, l.no,
+					  "not a key and a value");
 		if (out->line.n == STATS_MAX)
-			return fail(err, PARSE_MALFORMED, l.no,
-				    "too many keys");
+			return parse_fail(err, PARSE_MALFORMED, l.no,
+					  "too many keys");
 		for (size_t i = 0; i < out->line.n; i++)
 			if (!strcmp(out->line.v[i].key, s.key))
-				return fail(err, PARSE_MALFORMED, l.no,
-					    "a key comes twice");
+				return parse_fail(err, PARSE_MALFORMED, l.no,
+						  "a key comes twice");
 		vec_push(&out->line, s);
 	}
 	return PARSE_OK;

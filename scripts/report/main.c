@@ -4,9 +4,11 @@
 #include <argp.h>
 #include <errno.h>
 
-#include "crosscheck.h"
+#include "crosscheck_page.h"
+#include "findings.h"
 #include "gate.h"
-#include "render.h"
+#include "packed.h"
+#include "report.h"
 
 #ifndef COWREPORT_VERSION
 #define COWREPORT_VERSION "0.1"
@@ -17,34 +19,38 @@
 
 const char *argp_program_version = "cowreport " COWREPORT_VERSION;
 
-static const char doc[] =
-	"Turn a run's folder into summary.csv, report.md, report.html and plots/*.svg."
+static const char usage[] =
+	"Turn the folder of a run into summary.csv, report.md, report.html, plots/*.svg and run.db (SQLite)."
 	"\v"
-	"Reads env.json, dmesg.log and raw/<clock>/<arm>.<workload>.<round>/ in RUNDIR, writes its files there too, and prints Table 1 and the path of report.html.\n"
+	"cowreport reads env.json, dmesg.log and raw/<clock>/<arm>.<workload>.<round>/ in RUNDIR, or raw.tar.zst, in which scripts/report/pack keeps them. The results go to RUNDIR. Standard output gets Table 1 of each boot, three sentences of findings, and the path of report.html.\n"
 	"\n"
-	"EXAMPLES\n"
+	"Exit status:\n"
+	"  0  The report is written.\n"
+	"  1  Wrong usage, bad input, or gnuplot failed: one line says what. The report is still written as far as possible. With --gate: a cost is above its limit.\n"
+	"  2  Only with --check: log lines were lost or malformed, counts disagree, a cell or a round is missing, or a check of the data failed.\n"
+	"\n"
+	"Examples:\n"
 	"  cowreport results/latest\n"
-	"        # write the report, print Table 1\n"
+	"        Write the report; print Table 1, the findings and the path.\n"
 	"  cowreport -q --check results/latest\n"
-	"        # print nothing, say by exit status whether the run is whole\n"
+	"        Write the report, print nothing; exit with 2 if the run is not whole.\n"
+	"  cowreport results/reference\n"
+	"        Write the report of the reference run again, from raw.tar.zst.\n"
 	"  cowreport --gate scripts/tests/gate.csv build/tests/gate\n"
-	"        # as TAP: has anything got worse than the reference?\n"
-	"\n"
-	"EXIT STATUS\n"
-	"  0  the report is written\n"
-	"  1  bad input, or gnuplot failed: one line says what; what can be written is written\n"
-	"  1  --gate: something got worse\n"
-	"  2  --check only: log lines were lost or malformed, counts disagree, a cell or a round is missing, or a check of the data failed\n";
+	"        Compare a run with the reference costs, and print TAP.\n"
+	"  sqlite3 results/latest/run.db 'SELECT arm, ns_per_page FROM writer'\n"
+	"        Query the store of a run; results/README.md lists its tables.\n";
 
 enum { OPT_GATE = 256, OPT_REBASE };
 
 static const struct argp_option options[] = {
-	{ "quiet", 'q', NULL, 0, "Print nothing on stdout", 0 },
-	{ "check", 'c', NULL, 0, "Exit with 2 where the run is not whole", 0 },
+	{ "quiet", 'q', NULL, 0, "Print nothing on standard output", 0 },
+	{ "check", 'c', NULL, 0, "Exit with 2 if the run is not whole", 0 },
 	{ "gate", OPT_GATE, "FILE", 0,
-	  "Write no report; compare with this reference and print TAP", 1 },
+	  "Write no report; compare the run with the costs in FILE and print TAP",
+	  1 },
 	{ "rebase", OPT_REBASE, "FILE", 0,
-	  "Write no report; put this run's numbers into this reference", 1 },
+	  "Write no report; put the costs of the run into FILE", 1 },
 	{ 0 },
 };
 
@@ -73,12 +79,13 @@ static error_t parse_arg(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_ARG:
 		if (a->dir)
-			argp_error(state, "one RUNDIR only");
+			argp_error(state, "more than one RUNDIR");
 		a->dir = arg;
 		break;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state,
-			   "which RUNDIR? (results/latest is the last run)");
+		argp_error(
+			state,
+			"RUNDIR is missing (results/latest is the last run)");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -86,173 +93,252 @@ static error_t parse_arg(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static void tell(const char *text)
+/* A line on standard error */
+static void PRINTF(1, 2) tell(const char *fmt, ...)
 {
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	text = xvasprintf(fmt, ap);
+	va_end(ap);
 	fputs("cowreport: ", stderr);
 	put_plain(stderr, text, strlen(text));
 	fputc('\n', stderr);
-}
-
-static void tell_owned(char *text)
-{
-	tell(text);
 	free(text);
 }
 
 static void tell_remarks(const struct run *run)
 {
-	size_t told = 0, held = run->more_problems;
+	sqlite3_stmt *q = db_query(
+		run->db,
+		CELL_SENTENCES
+		"WHERE verdict = 'DISAGREE' UNION ALL SELECT text FROM problem",
+		"");
+	size_t held =
+		run->problems > PROBLEMS_MAX ? run->problems - PROBLEMS_MAX : 0;
 
-	if (run->has_log && !dmesg_clean(&run->dmesg))
-		tell_owned(log_sentence(run));
-	for (size_t i = 0; i < run->cell.n; i++) {
-		struct cross_check x;
+	if (run->has_log && !dmesg_clean(&run->dmesg)) {
+		char *s = log_sentence(run);
 
-		cross_check_cell(&run->cell.v[i], &x);
-		if (x.verdict != VERDICT_DISAGREE)
-			continue;
-		if (told++ < TOLD)
-			tell_owned(check_sentence(run, &run->cell.v[i], &x));
-		else
-			held++;
+		tell("%s", s);
+		free(s);
 	}
-	for (size_t i = 0; i < run->problem.n; i++) {
-		if (told++ < TOLD)
-			tell(run->problem.v[i].text);
+	for (size_t told = 0; db_next(&q); told++) {
+		if (told < TOLD)
+			tell("%s", col_text(q, 0));
 		else
 			held++;
 	}
 	if (held)
-		tell_owned(
-			xasprintf("and %zu more remarks, see report.md", held));
+		tell("and %zu more remarks, see report.md", held);
 }
 
-typedef void (*render_fn)(const struct report *rep, FILE *out);
-
-static void render_csv(const struct report *rep, FILE *out)
+static void write_sections(const struct report *rep, struct doc *doc)
 {
-	summary_write_csv(rep->sum, out);
-	crosscheck_rows(rep->run->dir, out);
+	static const struct section first[] = {
+		{ "Table 1, beside the study's",
+		  "How to read it: left the COW latencies on its hardware of the study that asked this question first, right this run's, of one service in the kernel; each ratio is to the baseline of its own side. Only ratios can be compared across the middle, and only for their direction. The last column is what the study does not have: all that a page written cost the writer, the faults that did not come included.",
+		  "make run ARMS=\"baseline thp hugetlb next\" WORKLOADS=seq",
+		  false,
+		  { { table_study, NULL } } },
+		{ "Every arm on every workload",
+		  "How to read it: what a page written costs with the arm of the row under the workload of the column, as a ratio to baseline in the same boot, median over the rounds. Green is cheaper, red is dearer, full colour at half and double. A dash was not measured: scripts/matrix says why.",
+		  "make run",
+		  false,
+		  { { table_ratios, NULL } } },
+		{ "What a larger window is worth",
+		  NULL,
+		  "make run ARMS=\"baseline sweep\" WORKLOADS=seq",
+		  false,
+		  { { NULL, "sweep" }, { table_sweep, NULL } } },
+		{ "The tail",
+		  NULL,
+		  "make run WORKLOADS=seq",
+		  false,
+		  { { NULL, "seq-tail" } } },
+		{ "Memory against time saved",
+		  NULL,
+		  "make run",
+		  false,
+		  { { NULL, "memory" }, { table_memory, NULL } } },
+		{ "Redis while it saves",
+		  NULL,
+		  "make run WORKLOADS=\"redis64 redis32k\"",
+		  true,
+		  { { table_redis64, NULL },
+		    { NULL, "redis64" },
+		    { table_redis32k, NULL },
+		    { NULL, "redis32k" } } },
+		{ "A server that forks for each request",
+		  NULL,
+		  "make run WORKLOADS=prefork",
+		  false,
+		  { { table_prefork, NULL } } },
+		{ "fork() itself",
+		  NULL,
+		  "make run WORKLOADS=fork",
+		  true,
+		  { { NULL, "fork" }, { table_fork, NULL } } },
+		{ "Too little memory for both copies",
+		  NULL,
+		  "make run WORKLOADS=memory",
+		  false,
+		  { { table_limits, NULL } } },
+		{ "Scaling",
+		  NULL,
+		  "make run WORKLOADS=scaling MEM=14G",
+		  true,
+		  { { table_pages, NULL },
+		    { table_faults, NULL },
+		    { table_sizes, NULL } } },
+	};
+	void (*const rest[])(const struct report *rep, struct doc *doc) = {
+		section_claims,	 section_emulation,   section_cells,
+		section_quality, section_environment, section_method,
+	};
+
+	section_findings(rep, doc);
+	for (size_t i = 0; i < ARRAY_SIZE(first); i++)
+		put_section(rep, doc, &first[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(rest); i++)
+		rest[i](rep, doc);
 }
 
-static void render_md(const struct report *rep, FILE *out)
+static bool write_document(const struct report *rep, enum doc_kind kind,
+			   FILE *out)
 {
-	render(rep, &doc_md, out);
+	char *title = xasprintf("cowlab run %s", rep->run->name);
+	struct doc doc;
+
+	doc_begin(&doc, kind, out, title);
+	free(title);
+	write_sections(rep, &doc);
+	doc_end(&doc);
+	return true;
 }
 
-static void render_html(const struct report *rep, FILE *out)
+static bool write_md(const struct report *rep, FILE *out)
 {
-	render(rep, &doc_html, out);
+	return write_document(rep, DOC_MD, out);
 }
 
-static int write_part(const struct report *rep, const char *name,
-		      render_fn render)
+static bool write_html(const struct report *rep, FILE *out)
 {
-	char *path = xasprintf("%s/%s", rep->run->dir, name);
-	char *buf = NULL;
-	size_t len = 0;
-	int ret = -1;
-	FILE *f;
+	return write_document(rep, DOC_HTML, out);
+}
 
-	f = open_memstream(&buf, &len);
-	if (f) {
-		render(rep, f);
-		ret = ferror(f);
-		if (fclose(f))
-			ret = -1;
+static bool write_csv(const struct report *rep, FILE *out)
+{
+	struct table *t = table_summary(rep);
+
+	table_csv(t, out);
+	table_free(t);
+	return true;
+}
+
+static bool write_crosscheck(const struct report *rep, FILE *out)
+{
+	return crosscheck_page(rep->run->db, out);
+}
+
+/* A file of the report, and what writes it; false: there is no such file */
+static const struct {
+	const char *name;
+	bool (*write)(const struct report *rep, FILE *out);
+} files[] = {
+	{ "summary.csv", write_csv },
+	{ "report.md", write_md },
+	{ "report.html", write_html },
+	{ "crosscheck.html", write_crosscheck },
+};
+
+static int write_files(const struct report *rep, const char *dir)
+{
+	char *path = xasprintf("%s/run.db", dir);
+	int ret = db_save(rep->run->db, path);
+
+	for (size_t i = 0; i <= ARRAY_SIZE(files); i++) {
+		struct memo memo;
+		bool any;
+
+		if (ret) {
+			tell("cannot write %s: %s", path, strerror(errno));
+			break;
+		}
+		free(path);
+		path = NULL;
+		if (i == ARRAY_SIZE(files))
+			break;
+		path = xasprintf("%s/%s", dir, files[i].name);
+		memo_begin(&memo);
+		any = files[i].write(rep, memo.f);
+		memo_end(&memo);
+		ret = any ? write_file(path, memo.s, memo.len) : 0;
+		free(memo.s);
 	}
-	if (!ret)
-		ret = write_file(path, buf, len);
-	if (ret)
-		tell_owned(xasprintf("cannot write %s: %s", path,
-				     strerror(errno)));
-	free(buf);
 	free(path);
 	return ret;
 }
 
-static void print_tables(const struct report *rep)
+static void print_result(const struct report *rep, const char *dir)
 {
-	struct views v;
+	print_table1(rep, stdout);
+	for (size_t i = 0; i < FINDINGS; i++) {
+		char *s = findings[i](rep->run->db);
 
-	views_make(&v, rep->run);
-	for (size_t i = 0; i < v.view.n; i++) {
-		table_print_service(rep->run, rep->sum, v.view.v[i].clock,
-				    v.view.v[i].workload, stdout);
-		putchar('\n');
+		put_wrapped(stdout, s, TEXT_WIDTH);
+		free(s);
 	}
-	if (v.view.n) {
-		put_wrapped(stdout, table_service_note, TEXT_WIDTH);
-		putchar('\n');
-	}
-	vec_free(&v.view);
-	printf("report: %s/report.html\n", rep->run->dir);
+	printf("\nreport: %s/report.html\n", dir);
 }
 
 static int report(const struct run *run, const struct args *args)
 {
 	struct verdicts verdicts;
-	struct summary sum;
 	struct plots plots;
-	struct report rep = { .run = run, .sum = &sum, .plots = &plots };
-	char *trouble = NULL;
+	struct report rep = { .run = run, .plots = &plots };
 	int ret = 0;
 
-	summary_make(&sum, run);
-	verdicts_count(&verdicts, run);
 	tell_remarks(run);
 	if (!run_has_data(run)) {
-		tell_owned(xasprintf(
-			"%s: nothing was measured: no readable cell under raw/, no complete segment in dmesg.log",
-			run->dir));
+		tell("%s: nothing was measured: no readable cell under raw/, no complete segment in dmesg.log",
+		     args->dir);
 		ret = 1;
 	}
-	if (plots_make(&plots, run, &sum, &trouble)) {
-		tell_owned(xasprintf("no pictures: %s", trouble));
-		rep.plot_trouble = trouble;
+	if (plots_begin(&plots, args->dir) || plots_cells(&plots, run) ||
+	    plots_experiments(&plots, run->db)) {
+		tell("no pictures: %s", plots.why);
+		rep.plot_trouble = plots.why;
 		ret = 1;
 	}
-	if (write_part(&rep, "summary.csv", render_csv) ||
-	    write_part(&rep, "report.md", render_md) ||
-	    write_part(&rep, "report.html", render_html))
+	if (write_files(&rep, args->dir))
 		ret = 1;
-	if (crosscheck_page(run->dir)) {
-		tell_owned(xasprintf("cannot write %s/crosscheck.html: %s",
-				     run->dir, strerror(errno)));
-		ret = 1;
-	}
 	if (!args->quiet)
-		print_tables(&rep);
+		print_result(&rep, args->dir);
 	if (fflush(stdout) || ferror(stdout)) {
-		tell("cannot write to stdout");
+		tell("cannot write to standard output");
 		ret = 1;
 	}
-	if (!ret && args->check &&
-	    (verdicts.disagree || verdicts.incomplete || verdicts.broken ||
-	     !dmesg_clean(&run->dmesg)))
+	if (!ret && args->check && !run_whole(run, &verdicts))
 		ret = 2;
 	plots_free(&plots);
-	summary_free(&sum);
-	free(trouble);
 	return ret;
 }
 
-/* Write @gate to @path, if that went well; 0 or -1 */
+/* Write @gate to @path; 0 or -1 */
 static int write_gate(const struct gate *gate, const char *path)
 {
-	char *buf = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&buf, &len);
-	int ret = -1;
+	struct memo memo;
+	int ret;
 
-	if (f) {
-		gate_write(gate, f);
-		ret = fclose(f) ? -1 : write_file(path, buf, len);
-	}
+	memo_begin(&memo);
+	gate_write(gate, memo.f);
+	memo_end(&memo);
+	ret = write_file(path, memo.s, memo.len);
 	if (ret)
-		tell_owned(xasprintf("cannot write %s: %s", path,
-				     strerror(errno)));
-	free(buf);
+		tell("cannot write %s: %s", path, strerror(errno));
+	free(memo.s);
 	return ret;
 }
 
@@ -261,55 +347,57 @@ static int gate(const struct run *run, const struct args *args)
 {
 	const char *path = args->gate ? args->gate : args->rebase;
 	struct parse_error err;
-	struct summary sum;
 	struct gate gate;
 	size_t len, bad;
 	char *buf;
 	int ret;
 
 	if (read_file(path, 1 << 20, &buf, &len) != FILE_OK) {
-		tell_owned(xasprintf("%s cannot be read", path));
+		tell("%s cannot be read", path);
 		return 1;
 	}
-	summary_make(&sum, run);
 	ret = gate_parse(buf, len, &gate, &err);
 	free(buf);
 	if (ret) {
-		tell_owned(xasprintf("%s is %s (line %zu: %s)", path,
-				     parse_status_name(ret), err.line,
-				     err.what ? err.what : "empty"));
+		tell("%s is %s (line %zu: %s)", path, parse_status_name(ret),
+		     err.line, err.what ? err.what : "empty");
 		ret = 1;
 	} else if (args->gate) {
-		ret = gate_judge(&gate, &sum, &run->env, stdout) ? 1 : 0;
+		ret = gate_judge(&gate, run->db, &run->env, stdout) ? 1 : 0;
 	} else {
-		bad = gate_rebase(&gate, &sum, &run->env);
+		bad = gate_rebase(&gate, run->db, &run->env);
 		ret = write_gate(&gate, path) || bad;
 		if (bad)
-			tell_owned(xasprintf(
-				"%s: %zu of its rows were not measured", path,
-				bad));
+			tell("%s: %zu of its rows were not measured", path,
+			     bad);
 	}
 	gate_free(&gate);
-	summary_free(&sum);
 	return ret;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct argp argp = { options, parse_arg, "RUNDIR", doc,
+	static const struct argp argp = { options, parse_arg, "RUNDIR", usage,
 					  NULL,	   NULL,      NULL };
+	struct packed packed;
 	struct args args = { 0 };
 	struct run run;
+	char *why;
 	int ret = 1;
 
 	argp_err_exit_status = 1;
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
-	if (run_load(&run, args.dir))
-		tell_owned(xasprintf("%s: %s", args.dir, strerror(errno)));
-	else if (args.gate || args.rebase)
-		ret = gate(&run, &args);
-	else
-		ret = report(&run, &args);
-	run_free(&run);
+	if (packed_open(&packed, args.dir, &why)) {
+		tell("%s", why);
+		free(why);
+	} else if (run_load(&run, packed.dir)) {
+		tell("%s: %s", args.dir, strerror(errno));
+	} else {
+		summary_make(run.db);
+		ret = args.gate || args.rebase ? gate(&run, &args) :
+						 report(&run, &args);
+		run_free(&run);
+	}
+	packed_close(&packed);
 	return ret;
 }

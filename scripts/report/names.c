@@ -106,6 +106,25 @@ int cmp_key(const struct cell_key *a, const struct cell_key *b)
 }
 
 /**
+ * key_parse - read arm, workload and round out of a folder's name
+ * @s: the name, such as "adaptive.redis32k.1"
+ * @key: the result; its clock is left alone
+ *
+ * Return: false where it is no such name.
+ */
+bool key_parse(const char *s, struct cell_key *key)
+{
+	const char *dot = strchr(s, '.'), *last = strrchr(s, '.');
+
+	return dot && last != dot &&
+	       copy_name(key->arm, s, (size_t)(dot - s)) &&
+	       copy_name(key->workload, dot + 1, (size_t)(last - dot - 1)) &&
+	       last[1] != '0' &&
+	       parse_u64(last + 1, strlen(last + 1), &key->round) &&
+	       key->round <= ROUND_MAX;
+}
+
+/**
  * service_stage - the stage that is one COW of this arm
  * @arm: its name
  *

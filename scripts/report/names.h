@@ -30,6 +30,15 @@ struct cell_key {
 	uint64_t round;
 };
 
+/**
+ * enum density - how numbers are written
+ * @DENSE_NO: in full
+ * @DENSE_TEXT: in full, with short heads of columns
+ * @DENSE_MS: from ten million ns on as ms or s
+ * @DENSE_ALL: from 100,000 ns on in three or four digits
+ */
+enum density { DENSE_NO, DENSE_TEXT, DENSE_MS, DENSE_ALL, DENSE_END };
+
 const char *clock_name(enum cow_clock clock);
 enum cow_clock clock_by_name(const char *s, size_t len);
 size_t arm_rank(const char *arm);
@@ -42,5 +51,6 @@ bool sweep_point(const char *arm, unsigned int *window, bool *large);
 bool is_sweep(const char *arm);
 bool arm_prepares(const char *arm);
 bool wall_only(const struct cell_key *key);
+bool key_parse(const char *s, struct cell_key *key);
 
 #endif

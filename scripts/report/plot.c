@@ -1,36 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* plot.c - the report's pictures, drawn by gnuplot */
+/* plot.c - pictures, drawn by gnuplot */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <math.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "experiments.h"
 #include "plot.h"
-
-/* Sub-buckets an octave in the picture; the file has 32 */
-#define SUB_SHIFT 3
-#define SUB (1u << SUB_SHIFT)
-#define BUCKETS (64u * SUB)
-
-#define SVG_LIMIT ((size_t)8 << 20)
-
-static const char *const kind_names[] = { "dist", "tail", "cost", "sweep",
-					  "memory" };
-
-static const char *const readings[] = {
-	"How to read it: each line is an arm; its height says how large a share of the arm's writes took about that long (eight steps to a doubling of time, both axes logarithmic). A hump far left is writes that met no fault, the main hump is the fault, what is right of it is the tail. Further left is better.",
-	"How to read it: each line is an arm; go right to a latency, and up to the line: that share of the writes took at least so long (both axes logarithmic). Where it crosses 0.1% is the p99.9. A line that falls earlier is better.",
-	"How to read it: time for each 4 KiB page written, all costs of the arm included, median over the rounds; the whisker is the least and the largest round, the number the ratio to baseline. Lower is better.",
-	"How to read it: each point is a run with that window for every fault; above, what a page written cost, below, what the slowest of a thousand writes cost. Go right as long as the upper line falls by more than the lower one's rise is worth to you. The dotted line is baseline.",
-	"How to read it: each point is an arm on a workload. Left of 1 it is faster than baseline, above 1 it copies pages that nobody writes: a label names the workload. Best is far left, on the floor.",
-};
 
 /* One colour and one dash for each known arm, and one for all others */
 static const char *const colours[] = {
@@ -67,385 +46,79 @@ void put_quoted(FILE *out, const char *s)
 	fputc('\'', out);
 }
 
-static unsigned int bucket_of(uint64_t ns)
+/**
+ * put_data - tell gnuplot what a query returns
+ * @gp: gnuplot's script
+ * @name: name of the data block
+ * @q: the query; NULL is written as "-"
+ *
+ * Return: the number of rows.
+ */
+size_t put_data(FILE *gp, const char *name, sqlite3_stmt *q)
 {
-	unsigned int e;
+	size_t rows = 0;
 
-	if (!ns)
-		ns = 1;
-	e = 63 - (unsigned int)__builtin_clzll(ns);
-	if (e >= SUB_SHIFT)
-		return e * SUB +
-		       (unsigned int)(ns >> (e - SUB_SHIFT) & (SUB - 1));
-	return e * SUB + (unsigned int)(ns << (SUB_SHIFT - e) & (SUB - 1));
-}
+	fprintf(gp, "$%s << COWLAB_END\n", name);
+	for (; db_next(&q); rows++) {
+		int n = sqlite3_column_count(q);
 
-static double bucket_lower(unsigned int b)
-{
-	return ldexp(1.0 + (double)(b % SUB) / SUB, (int)(b / SUB));
-}
+		for (int i = 0; i < n; i++) {
+			const char *end = i + 1 < n ? " " : "\n";
 
-static bool is_group(const struct cell *c, enum cow_clock clock,
-		     const char *workload)
-{
-	return c->key.clock == clock && !strcmp(c->key.workload, workload);
-}
-
-/* All rounds of an arm in one histogram; the sum of its counts */
-static double arm_hist(const struct cell *c, size_t n, double hist[BUCKETS])
-{
-	double total = 0;
-
-	memset(hist, 0, BUCKETS * sizeof(*hist));
-	for (size_t i = 0; i < n; i++) {
-		if (!c[i].touch_ok)
-			continue;
-		for (size_t k = 0; k < c[i].touch.bucket.n; k++) {
-			const struct touch_bucket *b = &c[i].touch.bucket.v[k];
-
-			hist[bucket_of(b->lower)] += (double)b->count;
-			total += (double)b->count;
+			if (sqlite3_column_type(q, i) == SQLITE_FLOAT)
+				fprintf(gp, "%.17g%s", col_double(q, i), end);
+			else if (sqlite3_column_type(q, i) == SQLITE_NULL)
+				fprintf(gp, "-%s", end);
+			else
+				fprintf(gp, "%s%s", col_text(q, i), end);
 		}
 	}
-	return total;
+	fputs("COWLAB_END\n", gp);
+	return rows;
 }
 
-/* The outline of the histogram: a run of buckets stands on the floor */
-static void put_dist(FILE *gp, const double *hist, double total, double floor)
+static void put_terminal(FILE *gp, int height)
 {
-	for (unsigned int b = 0; b < BUCKETS; b++) {
-		double low = bucket_lower(b), high = bucket_lower(b + 1);
-		double share = hist[b] / total;
-
-		if (hist[b] <= 0)
-			continue;
-		if (!b || hist[b - 1] <= 0)
-			fprintf(gp, "%.17g %.17g\n", low, floor);
-		fprintf(gp, "%.17g %.17g\n%.17g %.17g\n", low, share, high,
-			share);
-		if (b + 1 == BUCKETS || hist[b + 1] <= 0)
-			fprintf(gp, "%.17g %.17g\n\n", high, floor);
-	}
-}
-
-/* What is left at the lower end of each bucket, and at its upper end */
-static void put_tail(FILE *gp, const double *hist, double total, double floor)
-{
-	double left = total;
-
-	for (unsigned int b = 0; b < BUCKETS; b++) {
-		double low = bucket_lower(b), high = bucket_lower(b + 1);
-
-		if (hist[b] <= 0)
-			continue;
-		fprintf(gp, "%.17g %.17g\n", low, left / total);
-		left -= hist[b];
-		fprintf(gp, "%.17g %.17g\n", high,
-			left >= 0.5 ? left / total : floor);
-	}
-}
-
-void put_head(FILE *gp, const struct plot *p, int height)
-{
-	fprintf(gp, "set encoding utf8\n");
 	fprintf(gp,
-		"set terminal svg size 640,%d dynamic noenhanced font 'Helvetica,Arial,sans-serif,15' linewidth 1.3 background '#ffffff'\n",
+		"set encoding utf8\nset terminal svg size 640,%d dynamic noenhanced font 'Helvetica,Arial,sans-serif,15' linewidth 1.3 background '#ffffff'\n"
+		"set output\nset border 3 lc rgb '#666666'\nset tics nomirror\nset tmargin 3\nset grid lc rgb '#e2e2e2' lw 0.7 dt 1\n",
 		height);
-	fprintf(gp, "set output\nset border 3 lc rgb '#666666'\n");
-	fprintf(gp, "set tics nomirror\nset tmargin 3\n");
-	fprintf(gp, "set grid lc rgb '#e2e2e2' lw 0.7 dt 1\n");
-	fprintf(gp, "set title ");
-	put_quoted(gp, p->title);
-	fprintf(gp, " font ',15'\n");
 }
 
-/* A power of ten below the share of a single write */
-static double floor_of(const struct run *run, const struct plot *p)
+/* What every picture begins with */
+void put_head(struct drawing *d, int height)
 {
-	double hist[BUCKETS], total, most = 10;
-
-	for (size_t i = 0, end; i < run->cell.n; i = end) {
-		end = run_group_end(run, i);
-		if (!is_group(&run->cell.v[i], p->clock, p->workload) ||
-		    is_sweep(run->cell.v[i].key.arm))
-			continue;
-		total = arm_hist(&run->cell.v[i], end - i, hist);
-		if (total > most)
-			most = total;
-	}
-	return pow(10, -ceil(log10(most)));
+	put_terminal(d->gp.f, height);
+	fputs("set title ", d->gp.f);
+	put_quoted(d->gp.f, d->plot.title);
+	fputs(" font ',15'\n", d->gp.f);
 }
 
-static bool script_hist(FILE *gp, const struct plot *p, const struct run *run)
+/* The same, for panels one above the other; "unset multiplot" ends them */
+void put_multi(struct drawing *d, int height, int panels)
 {
-	double hist[BUCKETS], total, floor = floor_of(run, p);
-	const char *arm[64];
-	size_t n = 0;
-
-	for (size_t i = 0, end; i < run->cell.n; i = end) {
-		const struct cell *c = &run->cell.v[i];
-
-		end = run_group_end(run, i);
-		if (!is_group(c, p->clock, p->workload) ||
-		    is_sweep(c->key.arm) || n == ARRAY_SIZE(arm))
-			continue;
-		total = arm_hist(c, end - i, hist);
-		if (total <= 0)
-			continue;
-		fprintf(gp, "$d%zu << COWLAB_END\n", n);
-		if (p->kind == PLOT_DIST)
-			put_dist(gp, hist, total, floor);
-		else
-			put_tail(gp, hist, total, floor);
-		fprintf(gp, "COWLAB_END\n");
-		arm[n++] = c->key.arm;
-	}
-	if (!n)
-		return false;
-	put_head(gp, p, n > 4 ? 410 + 22 * (int)((n + 1) / 2) : 430);
-	fprintf(gp, "set logscale xy\nset xlabel 'time of one write'\n");
-	fprintf(gp, "unset xtics\nset xtics nomirror font ',13' ()\n");
-	fprintf(gp,
-		"set for [i=0:18] xtics add (sprintf('%%d %%s', i%%3==0?1:(i%%3==1?10:100), i<3?'ns':(i<6?'us':(i<9?'ms':'s'))) 10.0**i)\n");
-	fprintf(gp, "set mxtics 10\nset ytics font ',13'\n");
-	fprintf(gp,
-		"set key outside bottom center horizontal reverse Left samplen 2.2 width 1\n");
-	fprintf(gp, "set yrange [%.17g:2]\n", floor);
-	fputs("set ytics ('100%%' 1, '10%%' 0.1, '1%%' 0.01, '0.1%%' 1e-3, '0.01%%' 1e-4, '0.001%%' 1e-5, '1e-4%%' 1e-6, '1e-5%%' 1e-7, '1e-6%%' 1e-8)\n",
-	      gp);
-	fprintf(gp, "set ylabel '%s'\n",
-		p->kind == PLOT_DIST ? "share of writes" :
-				       "share that took at least this");
-	fprintf(gp, "plot ");
-	for (size_t i = 0; i < n; i++) {
-		fprintf(gp,
-			"%s$d%zu using 1:2 with lines lc rgb '%s' lw %s dt %s ",
-			i ? ", \\\n  " : "", i, colour(arm[i]),
-			i ? "2.4" : "3.6", dash(arm[i]));
-		fprintf(gp, "title ");
-		put_quoted(gp, arm[i]);
-	}
-	fprintf(gp, "\n");
-	return true;
+	put_terminal(d->gp.f, height);
+	fprintf(d->gp.f, "set multiplot layout %d,1 title ", panels);
+	put_quoted(d->gp.f, d->plot.title);
+	fputs(" font ',15'\nset lmargin 10\nset xtics font ',13'\nset ytics font ',13'\n",
+	      d->gp.f);
 }
 
-static bool script_cost(FILE *gp, const struct plot *p,
-			const struct summary *sum)
+/* Of a picture with a key of two columns below it */
+int height_with_key(size_t entries)
 {
-	size_t n = 0;
-
-	put_head(gp, p, 400);
-	fprintf(gp, "$d << COWLAB_END\n");
-	for (size_t i = 0; i < sum->row.n; i++) {
-		const struct summary_row *r = &sum->row.v[i];
-
-		if (r->source != SRC_USER || r->clock != p->clock ||
-		    strcmp(r->workload, p->workload) || isnan(r->ns_per_page) ||
-		    is_sweep(r->arm))
-			continue;
-		/* arm names are letters, digits, '_' and '-' only */
-		fprintf(gp, "%zu %s %.17g %.17g %.17g ", n++, r->arm,
-			r->ns_per_page, r->page_min, r->page_max);
-		if (isnan(r->ratio))
-			fputs("- ", gp);
-		else
-			fprintf(gp, "x%.2f ", r->ratio);
-		fprintf(gp, "0x%s\n", colour(r->arm) + 1);
-	}
-	fprintf(gp, "COWLAB_END\n");
-	if (!n)
-		return false;
-	fprintf(gp, "unset key\nset style fill solid 0.75 noborder\n");
-	fprintf(gp,
-		"set boxwidth 0.6\nset yrange [0:*]\nset grid noxtics ytics\n");
-	fprintf(gp, "set offsets 0,0,graph 0.12,0\n");
-	fprintf(gp,
-		"set xrange [-0.6:%zu.6]\nset ylabel 'ns per page written'\n",
-		n - 1);
-	fprintf(gp, "set xtics scale 0 font ',13'%s\nset ytics font ',13'\n",
-		n > 6 ? " rotate by -30 left" : "");
-	fprintf(gp,
-		"plot $d using 1:3:7:xtic(2) with boxes lc rgb variable, \\\n"
-		"  $d using 1:4:(0):($5-$4) with vectors heads size graph 0.01,90 lc rgb '#333333' lw 1.5, \\\n"
-		"  $d using 1:5:6 with labels offset 0,0.8 font ',14'\n");
-	return true;
+	return entries > 4 ? 410 + 22 * (int)((entries + 1) / 2) : 430;
 }
 
-/* One line of the sweep: window, cost of a page, p99.9; how many points */
-static size_t put_sweep(FILE *gp, const struct plot *p,
-			const struct summary *sum, bool large)
+/* All that was written to a file; the length without the 0 behind it */
+static char *slurp(FILE *f, size_t *len)
 {
-	size_t n = 0;
+	long size = fseek(f, 0, SEEK_END) ? 0 : ftell(f);
+	char *buf = xzalloc((size_t)size + 1);
 
-	fprintf(gp, "$o%d << COWLAB_END\n", large);
-	for (unsigned int window = 1; window <= 64; window *= 2) {
-		char arm[NAME_LEN];
-		const struct summary_row *r;
-
-		snprintf(arm, sizeof(arm), "fixed-w%u-o%d", window, large);
-		r = touch_row(sum, p->clock, arm, "seq");
-		if (!r || isnan(r->ns_per_page) || r->lat.p999 == NONE)
-			continue;
-		fprintf(gp, "%u %.17g %" PRIu64 "\n", window, r->ns_per_page,
-			r->lat.p999);
-		n++;
-	}
-	fprintf(gp, "COWLAB_END\n");
-	return n;
-}
-
-static bool script_sweep(FILE *gp, const struct plot *p,
-			 const struct summary *sum)
-{
-	static const char *const label[] = { "ns per page written",
-					     "p99.9 of a write, ns" };
-	const struct summary_row *base;
-	bool any[2];
-
-	for (int o = 0; o < 2; o++)
-		any[o] = put_sweep(gp, p, sum, o);
-	if (!any[0] && !any[1])
-		return false;
-	base = touch_row(sum, p->clock, "baseline", "seq");
-	put_head(gp, p, 640);
-	fprintf(gp, "unset title\nset multiplot layout 2,1 title ");
-	put_quoted(gp, p->title);
-	fprintf(gp,
-		" font ',15'\nset tmargin 1\nset lmargin 10\nset logscale x 2\n");
-	fprintf(gp,
-		"set xrange [0.9:72]\nset xtics (1, 2, 4, 8, 16, 32, 64) font ',13'\nset ytics font ',13'\nset format y '%%.1s%%c'\n");
-	for (int k = 0; k < 2; k++) {
-		const char *sep = "";
-
-		fprintf(gp, "set ylabel '%s'\n", label[k]);
-		fputs(k ? "set logscale y\nset yrange [*:*]\nunset key\nset xlabel 'window, pages'\n" :
-			  "set yrange [0:*]\nset key outside top center horizontal reverse Left samplen 2.2\n",
-		      gp);
-		fprintf(gp, "plot ");
-		for (int o = 0; o < 2; o++) {
-			if (!any[o])
-				continue;
-			fprintf(gp,
-				"%s$o%d using 1:%d with linespoints lc rgb '%s' lw 2.4 pt 7 ps 0.7 title '%s'",
-				sep, o, k + 2, o ? colours[5] : colours[4],
-				o ? "large folios" : "order 0");
-			sep = ", \\\n  ";
-		}
-		if (base && !isnan(base->ns_per_page) && base->lat.p999 != NONE)
-			fprintf(gp,
-				"%s%.17g with lines lc rgb '#000000' lw 1.6 dt (3,3) title 'baseline'",
-				sep,
-				k ? (double)base->lat.p999 : base->ns_per_page);
-		fprintf(gp, "\n");
-	}
-	fprintf(gp, "unset multiplot\n");
-	return true;
-}
-
-static bool script_memory(FILE *gp, const struct plot *p,
-			  const struct summary *sum)
-{
-	const char *arm[64];
-	size_t n = 0;
-
-	for (size_t i = 0; i < sum->row.n; i++) {
-		const struct summary_row *r = &sum->row.v[i];
-		double copied = copied_per_page(r);
-
-		if (r->source != SRC_USER || r->clock != p->clock ||
-		    is_sweep(r->arm) || !strcmp(r->arm, "baseline") ||
-		    isnan(r->ratio) || isnan(copied))
-			continue;
-		if (!n || strcmp(arm[n - 1], r->arm)) {
-			if (n == ARRAY_SIZE(arm))
-				break;
-			fprintf(gp, "%s$m%zu << COWLAB_END\n",
-				n ? "COWLAB_END\n" : "", n);
-			arm[n++] = r->arm;
-		}
-		fprintf(gp, "%.17g %.17g %s\n", r->ratio, copied,
-			copied > 1.05 ? r->workload : "-");
-	}
-	if (!n)
-		return false;
-	fprintf(gp, "COWLAB_END\n");
-	put_head(gp, p, 560);
-	fprintf(gp,
-		"set logscale xy\nset xlabel 'time a page written, as a ratio to baseline'\n");
-	fprintf(gp,
-		"set ylabel 'pages copied for each page written'\nset yrange [0.9:100]\n");
-	fprintf(gp,
-		"set xtics (0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 3, 5, 10, 20, 50) font ',13'\n");
-	fprintf(gp,
-		"set ytics (1, 2, 4, 8, 16, 32, 64) font ',13'\nset arrow from 1, graph 0 to 1, graph 1 nohead lc rgb '#666666' lw 1.5\n");
-	fprintf(gp,
-		"set key outside bottom center horizontal reverse Left samplen 1 width 1\nset offsets graph 0.04,graph 0.1,0,0\n");
-	fprintf(gp, "plot ");
-	for (size_t i = 0; i < n; i++) {
-		fprintf(gp,
-			"%s$m%zu using 1:2 with points lc rgb '%s' pt %zu ps 1 lw 1.8 title ",
-			i ? ", \\\n  " : "", i, colour(arm[i]), 1 + i % 13);
-		put_quoted(gp, arm[i]);
-	}
-	for (size_t i = 0; i < n; i++)
-		fprintf(gp,
-			", \\\n  $m%zu using 1:2:(strcol(3) eq '-' ? '' : strcol(3)) with labels left offset 0.7,0.3 font ',10' textcolor rgb '%s' notitle",
-			i, colour(arm[i]));
-	fprintf(gp, "\n");
-	return true;
-}
-
-static void child_setup(posix_spawn_file_actions_t *fa, int in, int out,
-			int err)
-{
-	posix_spawn_file_actions_init(fa);
-	posix_spawn_file_actions_adddup2(fa, in, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(fa, out, STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(fa, err, STDERR_FILENO);
-}
-
-/* An unlinked file with this in it, read from the start; -1 with errno */
-static int temp_file(const char *buf, size_t len)
-{
-	FILE *f = tmpfile();
-	int fd;
-
-	if (!f)
-		return -1;
-	if (len && fwrite(buf, 1, len, f) != len) {
-		fclose(f);
-		return -1;
-	}
-	if (fflush(f)) {
-		fclose(f);
-		return -1;
-	}
-	fd = fcntl(fileno(f), F_DUPFD_CLOEXEC, 3);
-	fclose(f);
-	if (fd >= 0)
-		lseek(fd, 0, SEEK_SET);
-	return fd;
-}
-
-static char *slurp(int fd, size_t *len)
-{
-	struct stat st;
-	char *buf;
-	ssize_t n;
-
-	if (fstat(fd, &st) || st.st_size <= 0 ||
-	    (uintmax_t)st.st_size > SVG_LIMIT)
-		return NULL;
-	buf = malloc((size_t)st.st_size + 1);
-	if (!buf)
-		return NULL;
-	n = pread(fd, buf, (size_t)st.st_size, 0);
-	if (n != st.st_size) {
-		free(buf);
-		return NULL;
-	}
-	buf[n] = '\0';
-	*len = (size_t)n;
+	rewind(f);
+	*len = fread(buf, 1, (size_t)size, f);
+	buf[*len] = '\0';
 	return buf;
 }
 
@@ -460,59 +133,66 @@ static const char *last_line(char *text)
 	nl = strrchr(text, '\n');
 	if (nl)
 		text = nl + 1;
-	return text + strspn(text, " \t");
+	text += strspn(text, " \t");
+	return *text ? text : "it said nothing";
 }
 
-/* Give gnuplot a script; take the SVG. On failure *why says why. */
-static int run_gnuplot(const char *script, size_t len, struct plot *p,
-		       char **why)
+/* Run gnuplot with these as standard input, output and error; an errno */
+static int spawn(FILE *const std[3], int *status)
 {
-	char *const argv[] = { "gnuplot", NULL };
+	char *const argv[] = { (char *)"gnuplot", NULL };
 	posix_spawn_file_actions_t fa;
-	int in, out, log, err, ret = -1, status = 0;
-	char *said = NULL;
-	size_t n = 0;
 	pid_t pid;
+	int err;
 
-	in = temp_file(script, len);
-	out = temp_file("", 0);
-	log = temp_file("", 0);
-	if (in < 0 || out < 0 || log < 0) {
+	posix_spawn_file_actions_init(&fa);
+	for (int i = 0; i < 3; i++)
+		posix_spawn_file_actions_adddup2(&fa, fileno(std[i]), i);
+	err = posix_spawnp(&pid, argv[0], &fa, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&fa);
+	while (!err && waitpid(pid, status, 0) < 0 && errno == EINTR)
+		;
+	return err;
+}
+
+/* Give gnuplot a script; take the SVG. NULL, and *why, where it failed. */
+static char *run_gnuplot(const struct memo *script, const char *file,
+			 char **why)
+{
+	FILE *std[3] = { tmpfile(), tmpfile(), tmpfile() };
+	char *svg = NULL, *said = NULL;
+	int status = 0, err;
+	size_t len;
+
+	if (!std[0] || !std[1] || !std[2] ||
+	    fwrite(script->s, 1, script->len, std[0]) != script->len ||
+	    fflush(std[0])) {
 		*why = xasprintf("no room for a temporary file: %s",
 				 strerror(errno));
 		goto out;
 	}
-	child_setup(&fa, in, out, log);
-	err = posix_spawnp(&pid, "gnuplot", &fa, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&fa);
+	rewind(std[0]);
+	err = spawn(std, &status);
 	if (err == ENOENT) {
 		*why = xstrdup(
 			"gnuplot is not installed (apt-get install gnuplot-nox)");
 		goto out;
 	}
-	if (err) {
-		*why = xasprintf("gnuplot does not start: %s", strerror(err));
+	svg = slurp(std[1], &len);
+	if (!err && !status && strstr(svg, "</svg>"))
 		goto out;
-	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	p->svg = slurp(out, &p->len);
-	if (!status && p->svg && memmem(p->svg, p->len, "</svg>", 6)) {
-		ret = 0;
-		goto out;
-	}
-	said = slurp(log, &n);
-	*why = xasprintf("gnuplot did not draw %s: %s", p->file,
-			 said ? last_line(said) : "it said nothing");
+	free(svg);
+	svg = NULL;
+	said = slurp(std[2], &len);
+	*why = err ? xasprintf("gnuplot does not start: %s", strerror(err)) :
+		     xasprintf("gnuplot did not draw %s: %s", file,
+			       last_line(said));
 out:
 	free(said);
-	if (in >= 0)
-		close(in);
-	if (out >= 0)
-		close(out);
-	if (log >= 0)
-		close(log);
-	return ret;
+	for (int i = 0; i < 3; i++)
+		if (std[i])
+			fclose(std[i]);
+	return svg;
 }
 
 static void plot_free(struct plot *p)
@@ -523,208 +203,78 @@ static void plot_free(struct plot *p)
 }
 
 /**
- * plots_add - have a picture drawn, and write it to plots/
- * @p: the pictures
- * @run: the run
- * @new: kind, clock, workload, file, title and reading are set; taken over
- * @script: what gnuplot is told: a picture of the terminal svg
- * @len: its length
- * @why: on failure, a line that says why, to be freed
- *
- * Return: 0, or -1.
+ * drawing_begin - begin a picture
+ * @d: the picture
+ * @clock: its boot
+ * @name: its name; the file is plots/<clock>-<name>.svg
+ * @title: what it shows, taken over
+ * @reading: how to read it, a constant string
  */
-int plots_add(struct plots *p, const struct run *run, struct plot *new,
-	      const char *script, size_t len, char **why)
+void drawing_begin(struct drawing *d, const char *clock, const char *name,
+		   char *title, const char *reading)
 {
-	char *path;
-	int ret = run_gnuplot(script, len, new, why);
-
-	if (!ret) {
-		path = xasprintf("%s/%s", run->dir, new->file);
-		ret = write_file(path, new->svg, new->len);
-		if (ret)
-			*why = xasprintf("%s: %s", path, strerror(errno));
-		free(path);
-	}
-	if (ret)
-		plot_free(new);
-	else
-		vec_push(&p->plot, *new);
-	return ret;
-}
-
-static bool put_script(FILE *gp, const struct plot *p, const struct run *run,
-		       const struct summary *sum)
-{
-	switch (p->kind) {
-	case PLOT_DIST:
-	case PLOT_TAIL:
-		return script_hist(gp, p, run);
-	case PLOT_COST:
-		return script_cost(gp, p, sum);
-	case PLOT_SWEEP:
-		return script_sweep(gp, p, sum);
-	case PLOT_MEMORY:
-		return script_memory(gp, p, sum);
-	default:
-		return false;
-	}
-}
-
-/* Draw what there is to draw; 0, or -1 where it failed */
-static int draw(struct plots *p, const struct run *run,
-		const struct summary *sum, enum plot_kind kind,
-		enum cow_clock clock, const char *workload, char **why)
-{
-	static const char *const what[] = {
-		"What the writer saw",	     "Tail of what the writer saw",
-		"Cost of a page written",    "What a larger window is worth",
-		"Memory against time saved",
+	d->plot = (struct plot){
+		.file = xasprintf("plots/%s-%s.svg", clock, name),
+		.title = title,
+		.reading = reading,
 	};
-	const struct env_boot *b = &run->env.boot[clock];
-	struct plot new = { .kind = kind, .clock = clock };
-	char *script;
-	size_t len;
-	bool any;
-	FILE *gp;
-	int ret = 0;
-
-	snprintf(new.workload, sizeof(new.workload), "%s", workload);
-	new.file = xasprintf("plots/%s%s%s-%s.svg", clock_name(clock),
-			     *workload ? "-" : "", workload, kind_names[kind]);
-	new.title = xasprintf("%s%s%s (clock %s, accel %s)", what[kind],
-			      *workload ? ": " : "", workload,
-			      clock_name(clock), b->accel);
-	new.reading = readings[kind];
-	gp = open_memstream(&script, &len);
-	if (!gp) {
-		*why = xstrdup("out of memory");
-		plot_free(&new);
-		return -1;
-	}
-	any = put_script(gp, &new, run, sum);
-	if (fclose(gp)) {
-		*why = xstrdup("out of memory");
-		plot_free(&new);
-		return -1;
-	}
-	if (any)
-		ret = plots_add(p, run, &new, script, len, why);
-	else
-		plot_free(&new);
-	free(script);
-	return ret;
+	memo_begin(&d->gp);
 }
 
-/* Make plots/, and take away pictures of an earlier report */
-static int make_folder(const struct run *run, char **why)
+/**
+ * drawing_end - have a picture drawn, and write it to plots/
+ * @d: the picture
+ * @p: the pictures, among which it gets its place
+ * @any: there is something to be drawn
+ *
+ * Return: 0, or -1 where it failed, and @p->why says why.
+ */
+int drawing_end(struct drawing *d, struct plots *p, bool any)
 {
-	char *path = xasprintf("%s/plots", run->dir);
-	struct dirent *d;
-	int ret = 0;
-	DIR *dir;
+	char *path = xasprintf("%s/%s", p->dir, d->plot.file);
 
-	if (mkdir(path, 0777) && errno != EEXIST)
-		goto fail;
-	dir = opendir(path);
-	if (!dir)
-		goto fail;
-	while ((d = readdir(dir))) {
+	memo_end(&d->gp);
+	if (any)
+		d->plot.svg = run_gnuplot(&d->gp, d->plot.file, &p->why);
+	if (d->plot.svg && write_file(path, d->plot.svg, strlen(d->plot.svg)))
+		p->why = xasprintf("%s: %s", path, strerror(errno));
+	if (any && !p->why)
+		vec_push(&p->plot, d->plot);
+	else
+		plot_free(&d->plot);
+	free(path);
+	free(d->gp.s);
+	return p->why ? -1 : 0;
+}
+
+/**
+ * plots_begin - make plots/, and take away pictures of an earlier report
+ * @p: the pictures, to be given to plots_free() in every case
+ * @dir: the report's folder
+ *
+ * Return: 0, or -1, and @p->why says why.
+ */
+int plots_begin(struct plots *p, const char *dir)
+{
+	char *path = xasprintf("%s/plots", dir);
+	struct dirent *d;
+	DIR *list = NULL;
+
+	*p = (struct plots){ .dir = dir };
+	if (!mkdir(path, 0777) || errno == EEXIST)
+		list = opendir(path);
+	if (!list)
+		p->why = xasprintf("%s: %s", path, strerror(errno));
+	while (list && (d = readdir(list))) {
 		size_t n = strlen(d->d_name);
 
 		if (n > 4 && !strcmp(d->d_name + n - 4, ".svg"))
-			unlinkat(dirfd(dir), d->d_name, 0);
+			unlinkat(dirfd(list), d->d_name, 0);
 	}
-	closedir(dir);
-out:
+	if (list)
+		closedir(list);
 	free(path);
-	return ret;
-fail:
-	*why = xasprintf("%s: %s", path, strerror(errno));
-	ret = -1;
-	goto out;
-}
-
-/**
- * plots_find - a picture of a run
- * @p: the pictures
- * @kind: what it shows
- * @clock: of which boot
- * @workload: and workload, "" where it shows more than one
- *
- * Return: the picture, or NULL.
- */
-const struct plot *plots_find(const struct plots *p, enum plot_kind kind,
-			      enum cow_clock clock, const char *workload)
-{
-	for (size_t i = 0; i < p->plot.n; i++) {
-		const struct plot *o = &p->plot.v[i];
-
-		if (o->kind == kind && o->clock == clock &&
-		    !strcmp(o->workload, workload))
-			return o;
-	}
-	return NULL;
-}
-
-/**
- * plots_named - a picture, by its name
- * @p: the pictures
- * @file: such as "plots/wall-redis.svg"
- *
- * Return: the picture, or NULL.
- */
-const struct plot *plots_named(const struct plots *p, const char *file)
-{
-	for (size_t i = 0; i < p->plot.n; i++)
-		if (!strcmp(p->plot.v[i].file, file))
-			return &p->plot.v[i];
-	return NULL;
-}
-
-static bool drawn(const struct run *run, size_t i, bool whole_boot)
-{
-	for (size_t k = 0; k < i; k++) {
-		const struct cell_key *a = &run->cell.v[k].key;
-		const struct cell_key *b = &run->cell.v[i].key;
-
-		if (a->clock == b->clock &&
-		    (whole_boot || !strcmp(a->workload, b->workload)))
-			return true;
-	}
-	return false;
-}
-
-/**
- * plots_make - draw the pictures of a run, and write them to plots/
- * @p: the pictures, to be given to plots_free()
- * @run: the run
- * @sum: its summary
- * @why: on failure, a line that says why, to be freed
- *
- * Return: 0, or -1 at the first picture that failed; those before it stay.
- */
-int plots_make(struct plots *p, const struct run *run,
-	       const struct summary *sum, char **why)
-{
-	memset(p, 0, sizeof(*p));
-	if (make_folder(run, why))
-		return -1;
-	for (size_t i = 0; i < run->cell.n; i = run_group_end(run, i)) {
-		const struct cell_key *key = &run->cell.v[i].key;
-
-		for (int k = PLOT_SWEEP; k <= PLOT_MEMORY; k++)
-			if (!drawn(run, i, true) &&
-			    draw(p, run, sum, (enum plot_kind)k, key->clock, "",
-				 why))
-				return -1;
-		for (int k = PLOT_DIST; k <= PLOT_COST; k++)
-			if (!drawn(run, i, false) &&
-			    draw(p, run, sum, (enum plot_kind)k, key->clock,
-				 key->workload, why))
-				return -1;
-	}
-	return experiments_plots(p, run, why);
+	return p->why ? -1 : 0;
 }
 
 void plots_free(struct plots *p)
@@ -732,63 +282,26 @@ void plots_free(struct plots *p)
 	for (size_t i = 0; i < p->plot.n; i++)
 		plot_free(&p->plot.v[i]);
 	vec_free(&p->plot);
-}
-
-/* Is this the start of an attribute: word="...? */
-static bool attr(const char *s, const char *end, const char *word)
-{
-	size_t n = strlen(word);
-
-	return (size_t)(end - s) > n && !memcmp(s, word, n);
+	free(p->why);
 }
 
 /**
- * plot_inline - print a picture into an HTML page
- * @p: the picture
- * @number: told apart from the page's other pictures by this
- * @out: where
+ * plots_named - a picture, by its name
+ * @p: the pictures
+ * @clock: its boot
+ * @name: such as "sweep"
  *
- * The prologue, the name spaces (HTML knows them) and the fixed size go, and
- * every id gets a prefix, as an id may stand on a page only once.
+ * Return: the picture, or NULL.
  */
-void plot_inline(const struct plot *p, size_t number, FILE *out)
+const struct plot *plots_named(const struct plots *p, const char *clock,
+			       const char *name)
 {
-	const char *end = p->svg + p->len;
-	const char *s = memmem(p->svg, p->len, "<svg", 4);
-	const char *head_end;
+	char *file = xasprintf("plots/%s-%s.svg", clock, name);
+	const struct plot *found = NULL;
 
-	if (!s)
-		return;
-	head_end = memchr(s, '>', (size_t)(end - s));
-	while (s < end) {
-		bool head = s < head_end;
-
-		if (*s == ' ' && (attr(s, end, " xmlns=\"") ||
-				  attr(s, end, " xmlns:xlink=\"") ||
-				  (head && (attr(s, end, " width=\"") ||
-					    attr(s, end, " height=\""))))) {
-			s = memchr(s, '"', (size_t)(end - s));
-			s = memchr(s + 1, '"', (size_t)(end - s - 1));
-			if (!s)
-				return;
-			s++;
-			continue;
-		}
-		if (attr(s, end, " id=\"") || attr(s, end, " id='")) {
-			fprintf(out, " id=%cp%zu_", s[4], number);
-			s += 5;
-			continue;
-		}
-		if (attr(s, end, "href=\"#") || attr(s, end, "href='#")) {
-			fprintf(out, "href=%c#p%zu_", s[5], number);
-			s += 7;
-			continue;
-		}
-		if (attr(s, end, "url(#")) {
-			fprintf(out, "url(#p%zu_", number);
-			s += 5;
-			continue;
-		}
-		fputc(*s++, out);
-	}
+	for (size_t i = 0; i < p->plot.n && !found; i++)
+		if (!strcmp(p->plot.v[i].file, file))
+			found = &p->plot.v[i];
+	free(file);
+	return found;
 }

@@ -30,18 +30,4 @@ struct user_rec {
 int parse_user_csv(const char *buf, size_t len, struct user_rec *out,
 		   struct parse_error *err);
 
-/**
- * struct lat_merge - puts several struct latency together
- */
-struct lat_merge {
-	uint64_t count;
-	long double sum;
-	uint64_t min, max;
-	bool lacks_avg, lacks_min, lacks_max;
-	VEC(uint64_t) p[4];
-};
-
-void lat_merge_add(struct lat_merge *m, const struct latency *lat);
-void lat_merge_end(struct lat_merge *m, struct latency *lat);
-
 #endif

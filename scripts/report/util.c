@@ -12,11 +12,8 @@
 
 static void __attribute__((noreturn)) out_of_memory(void)
 {
-	static const char msg[] = "cowreport: out of memory\n";
-
-	if (write(STDERR_FILENO, msg, sizeof(msg) - 1) < 0)
-		_exit(1);
-	_exit(1);
+	fputs("cowreport: out of memory\n", stderr);
+	exit(1);
 }
 
 /**
@@ -59,54 +56,35 @@ const char *parse_status_name(int status)
 }
 
 /**
- * lines_init - begin to walk over a buffer
- * @l: the walker
- * @buf: the buffer; NUL bytes are bytes like others
- * @len: its length
+ * parse_fail - say why a parser stops
+ * @err: where to put it; may be NULL
+ * @status: an enum parse_status
+ * @line: number of the line, 0 where no single line is to blame
+ * @what: a constant string
+ *
+ * Return: @status.
  */
-void lines_init(struct lines *l, const char *buf, size_t len)
+int parse_fail(struct parse_error *err, int status, size_t line,
+	       const char *what)
 {
-	memset(l, 0, sizeof(*l));
-	l->pos = buf;
-	l->end = buf + len;
+	if (err)
+		*err = (struct parse_error){ line, what };
+	return status;
 }
 
 /**
- * lines_next - step to the next line
+ * lines_fail - a parser stops at this line
  * @l: the walker
+ * @err: where to say why; may be NULL
+ * @what: a constant string
  *
- * Return: false after the last line.
+ * Return: PARSE_TRUNCATED where the file was cut in the line, else
+ * PARSE_MALFORMED.
  */
-bool lines_next(struct lines *l)
+int lines_fail(const struct lines *l, struct parse_error *err, const char *what)
 {
-	const char *nl;
-
-	if (l->pos == l->end)
-		return false;
-	nl = memchr(l->pos, '\n', l->end - l->pos);
-	l->open = !nl;
-	l->s = l->pos;
-	l->len = (nl ? nl : l->end) - l->pos;
-	l->pos = nl ? nl + 1 : l->end;
-	l->no++;
-	if (l->len && l->s[l->len - 1] == '\r')
-		l->len--;
-	return true;
-}
-
-/**
- * is_blank - nothing but white space
- * @s: bytes
- * @len: how many
- *
- * Return: true if so, also for no bytes at all.
- */
-bool is_blank(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (!strchr(" \t\r\n", s[i]) || !s[i])
-			return false;
-	return true;
+	return parse_fail(err, l->open ? PARSE_TRUNCATED : PARSE_MALFORMED,
+			  l->no, what);
 }
 
 /**
@@ -241,66 +219,44 @@ int cmp_u64(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int cmp_double(const void *a, const void *b)
+int cmp_double(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
 
 	return (x > y) - (x < y);
 }
 
-static void *sorted_copy(const void *v, size_t n, size_t size,
-			 int (*cmp)(const void *, const void *))
-{
-	void *c = reallocarray(NULL, n, size);
-
-	if (!c)
-		out_of_memory();
-	memcpy(c, v, n * size);
-	qsort(c, n, size, cmp);
-	return c;
-}
-
 /**
  * median_u64 - the median of whole numbers
- * @v: the numbers, in any order
+ * @v: the numbers, which are sorted
  * @n: how many
  *
  * Return: the middle one; of an even number, the mean of the middle two,
  * halves rounded up; NONE of none.
  */
-uint64_t median_u64(const uint64_t *v, size_t n)
+uint64_t median_u64(uint64_t *v, size_t n)
 {
-	uint64_t *c, m;
-
 	if (!n)
 		return NONE;
-	c = sorted_copy(v, n, sizeof(*v), cmp_u64);
-	m = c[n / 2];
-	if (n % 2 == 0)
-		m = c[n / 2 - 1] + (m - c[n / 2 - 1] + 1) / 2;
-	free(c);
-	return m;
+	qsort(v, n, sizeof(*v), cmp_u64);
+	if (n % 2)
+		return v[n / 2];
+	return v[n / 2 - 1] + (v[n / 2] - v[n / 2 - 1] + 1) / 2;
 }
 
 /**
  * median_double - the median of numbers
- * @v: the numbers, in any order
+ * @v: the numbers, which are sorted
  * @n: how many
  *
  * Return: the middle one, or the mean of the middle two; NAN of none.
  */
-double median_double(const double *v, size_t n)
+double median_double(double *v, size_t n)
 {
-	double *c, m;
-
 	if (!n)
 		return NAN;
-	c = sorted_copy(v, n, sizeof(*v), cmp_double);
-	m = c[n / 2];
-	if (n % 2 == 0)
-		m = (c[n / 2 - 1] + m) / 2;
-	free(c);
-	return m;
+	qsort(v, n, sizeof(*v), cmp_double);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
 /**
@@ -331,17 +287,23 @@ void *xzalloc(size_t size)
 	return p;
 }
 
+char *xvasprintf(const char *fmt, va_list ap)
+{
+	char *s;
+
+	if (vasprintf(&s, fmt, ap) < 0)
+		out_of_memory();
+	return s;
+}
+
 char *xasprintf(const char *fmt, ...)
 {
 	va_list ap;
 	char *s;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&s, fmt, ap);
+	s = xvasprintf(fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		out_of_memory();
 	return s;
 }
 
@@ -352,6 +314,44 @@ char *xstrdup(const char *s)
 	if (!c)
 		out_of_memory();
 	return c;
+}
+
+/**
+ * append - print to the end of a string
+ * @s: the string, moved
+ * @fmt: as in printf()
+ */
+void append(char **s, const char *fmt, ...)
+{
+	char *more, *old = *s;
+	va_list ap;
+
+	va_start(ap, fmt);
+	more = xvasprintf(fmt, ap);
+	va_end(ap);
+	*s = xasprintf("%s%s", old, more);
+	free(old);
+	free(more);
+}
+
+void memo_begin(struct memo *memo)
+{
+	memo->f = open_memstream(&memo->s, &memo->len);
+	if (!memo->f)
+		out_of_memory();
+}
+
+/**
+ * memo_end - end what was begun with memo_begin()
+ * @memo: the text
+ *
+ * Return: the text, to be freed.
+ */
+char *memo_end(struct memo *memo)
+{
+	if (fclose(memo->f))
+		out_of_memory();
+	return memo->s;
 }
 
 /**
@@ -368,49 +368,38 @@ enum file_status read_file(const char *path, size_t limit, char **buf,
 {
 	enum file_status ret = FILE_UNREADABLE;
 	struct stat st;
-	size_t got = 0;
-	char *b = NULL;
-	int fd, err;
+	FILE *f;
+	int fd;
 
 	*buf = NULL;
 	*len = 0;
+	/* what is no regular file must not block */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? FILE_ABSENT : FILE_UNREADABLE;
-	if (fstat(fd, &st))
-		goto out;
-	if (!S_ISREG(st.st_mode)) {
-		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-		goto out;
-	}
-	if (st.st_size < 0 || (uintmax_t)st.st_size > limit) {
-		errno = EFBIG;
-		goto out;
-	}
-	b = malloc((size_t)st.st_size + 1);
-	if (!b)
+	f = fdopen(fd, "r");
+	if (!f)
 		out_of_memory();
-	while (got < (size_t)st.st_size) {
-		ssize_t n = read(fd, b + got, (size_t)st.st_size - got);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			goto out;
-		if (!n)
-			break;
-		got += (size_t)n;
+	if (fstat(fd, &st)) {
+		/* errno says it */
+	} else if (!S_ISREG(st.st_mode)) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+	} else if ((uintmax_t)st.st_size > limit) {
+		errno = EFBIG;
+	} else {
+		*buf = xzalloc((size_t)st.st_size + 1);
+		*len = fread(*buf, 1, (size_t)st.st_size, f);
+		if (!ferror(f))
+			ret = FILE_OK;
 	}
-	b[got] = '\0';
-	*buf = b;
-	*len = got;
-	ret = FILE_OK;
-	b = NULL;
-out:
-	err = errno;
-	free(b);
-	close(fd);
-	errno = err;
+	if (ret != FILE_OK) {
+		free(*buf);
+		*buf = NULL;
+	}
+	/* cannot fail in a way that matters, and must not change errno */
+	fd = errno;
+	fclose(f);
+	errno = fd;
 	return ret;
 }
 
@@ -425,102 +414,18 @@ out:
 int write_file(const char *path, const char *buf, size_t len)
 {
 	char *tmp = xasprintf("%s.tmp%ld", path, (long)getpid());
-	int fd, err;
+	FILE *f = fopen(tmp, "we");
+	int err = 0;
 
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (fd < 0)
-		goto fail_open;
-	while (len) {
-		ssize_t n = write(fd, buf, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			goto fail;
-		buf += n;
-		len -= (size_t)n;
-	}
-	if (close(fd)) {
-		fd = -1;
-		goto fail;
-	}
-	fd = -1;
-	if (rename(tmp, path))
-		goto fail;
-	free(tmp);
-	return 0;
-fail:
-	err = errno;
-	if (fd >= 0)
-		close(fd);
-	unlink(tmp);
-	errno = err;
-fail_open:
-	err = errno;
+	if (!f || fwrite(buf, 1, len, f) != len)
+		err = errno;
+	if (f && fclose(f) && !err)
+		err = errno;
+	if (!err && rename(tmp, path))
+		err = errno;
+	if (err)
+		unlink(tmp);
 	free(tmp);
 	errno = err;
-	return -1;
-}
-
-/**
- * utf8_len - length of the character that begins here
- * @s: bytes
- * @len: how many, at least 1
- *
- * Return: 1 to 4, or 0 where it is no well-formed UTF-8 or a control
- * character.
- */
-size_t utf8_len(const char *s, size_t len)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned char c = (unsigned char)s[0];
-	uint32_t code;
-	size_t n;
-
-	if (c < 0x80)
-		return c >= 0x20 && c != 0x7f;
-	if (c >= 0xc2 && c < 0xe0) {
-		n = 2;
-		code = c & 0x1f;
-	} else if (c >= 0xe0 && c < 0xf0) {
-		n = 3;
-		code = c & 0x0f;
-	} else if (c >= 0xf0 && c < 0xf5) {
-		n = 4;
-		code = c & 0x07;
-	} else {
-		return 0;
-	}
-	if (n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if (((unsigned char)s[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | ((unsigned char)s[i] & 0x3f);
-	}
-	if (code < least[n] || code > 0x10ffff || code < 0xa0 ||
-	    (code >= 0xd800 && code < 0xe000) ||
-	    (code >= 0x202a && code <= 0x202e) ||
-	    (code >= 0x2066 && code <= 0x2069))
-		return 0;
-	return n;
-}
-
-/**
- * put_plain - print bytes of a file where a terminal may read them
- * @out: where
- * @s: bytes; what is no printing character becomes '?'
- * @len: how many
- */
-void put_plain(FILE *out, const char *s, size_t len)
-{
-	size_t n;
-
-	for (size_t i = 0; i < len; i += n ? n : 1) {
-		n = utf8_len(s + i, len - i);
-		if (n)
-			fwrite(s + i, 1, n, out);
-		else
-			fputc('?', out);
-	}
+	return err ? -1 : 0;
 }

@@ -3,6 +3,7 @@
 #ifndef COWREPORT_UTIL_H
 #define COWREPORT_UTIL_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,6 +71,8 @@ struct parse_error {
 };
 
 const char *parse_status_name(int status);
+int parse_fail(struct parse_error *err, int status, size_t line,
+	       const char *what);
 
 /**
  * struct lines - walks over the lines of a buffer
@@ -90,6 +93,20 @@ struct lines {
 
 void lines_init(struct lines *l, const char *buf, size_t len);
 bool lines_next(struct lines *l);
+int lines_fail(const struct lines *l, struct parse_error *err,
+	       const char *what);
+
+/**
+ * struct word - a part of a line, not terminated
+ */
+struct word {
+	const char *s;
+	size_t len;
+};
+
+size_t split_words(const struct lines *l, struct word *word, size_t max);
+size_t split_csv(const struct lines *l, struct word *word, size_t max);
+bool word_is(const struct word *word, const char *s);
 bool is_blank(const char *s, size_t len);
 
 bool parse_u64(const char *s, size_t len, uint64_t *val);
@@ -100,13 +117,32 @@ bool copy_name(char dst[NAME_LEN], const char *s, size_t len);
 uint64_t add_sat(uint64_t a, uint64_t b);
 uint64_t round_u64(long double v);
 int cmp_u64(const void *a, const void *b);
-uint64_t median_u64(const uint64_t *v, size_t n);
-double median_double(const double *v, size_t n);
+int cmp_double(const void *a, const void *b);
+uint64_t median_u64(uint64_t *v, size_t n);
+double median_double(double *v, size_t n);
 uint64_t percentile_sorted(const uint64_t *v, size_t n, unsigned int permille);
 
 void *xzalloc(size_t size);
+char *xvasprintf(const char *fmt, va_list ap) PRINTF(1, 0);
 char *xasprintf(const char *fmt, ...) PRINTF(1, 2);
 char *xstrdup(const char *s);
+void append(char **s, const char *fmt, ...) PRINTF(2, 3);
+
+/**
+ * struct memo - text that is being printed to memory
+ * @f: where to print to
+ * @s: the text, after memo_end(); to be freed
+ * @len: its length
+ */
+struct memo {
+	FILE *f;
+	char *s;
+	size_t len;
+};
+
+void memo_begin(struct memo *memo);
+char *memo_end(struct memo *memo);
+char *printable(const char *s, size_t len);
 
 /**
  * enum file_status - what read_file() found

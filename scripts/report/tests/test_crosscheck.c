@@ -5,6 +5,9 @@
 #include <unistd.h>
 
 #include "crosscheck.h"
+#include "crosscheck_page.h"
+#include "report.h"
+#include "summary.h"
 #include "test.h"
 
 #define HEAD \
@@ -20,46 +23,56 @@
 			     "baseline,user,4096,8265,8018,8018,8023,16884,16891,71329,-4112\n" \
 			     "baseline,nobody,4096,4153,3939,3939,3944,12775,12781,15527,0\n"
 
-static enum parse_status parse(struct checks *checks, const char *s)
+static enum parse_status parse(sqlite3 *db, const char *s)
 {
 	char *copy = exact(s, strlen(s));
-	enum parse_status ret = checks_parse(checks, copy, strlen(s));
+	enum parse_status ret = crosscheck_parse(db, "icount", copy, strlen(s));
 
 	free(copy);
 	return ret;
 }
 
-static enum parse_status status(const char *s)
+static int parse_any(const char *buf, size_t len)
 {
-	struct checks checks;
-	enum parse_status ret = parse(&checks, s);
+	sqlite3 *db = db_new();
+	enum parse_status ret = crosscheck_parse(db, "icount", buf, len);
 
-	checks_free(&checks);
+	/* all of it or nothing */
+	assert_true(ret == PARSE_OK ||
+		    db_number(db, "SELECT count(*) FROM crosscheck", "") == 0);
+	sqlite3_close(db);
 	return ret;
 }
 
-static int parse_any(const char *buf, size_t len)
+static enum parse_status status(const char *s)
 {
-	struct checks checks;
-	enum parse_status ret = checks_parse(&checks, buf, len);
+	return parse_any(s, strlen(s));
+}
 
-	checks_free(&checks);
-	return ret;
+static double seen(sqlite3 *db, const char *source, const char *col)
+{
+	char *sql = xasprintf(
+		"SELECT %s FROM crosscheck WHERE arm = 'baseline' AND source = ?",
+		col);
+	double val = db_number(db, sql, "s", source);
+
+	free(sql);
+	return val;
 }
 
 static void test_parse(void **state)
 {
-	struct checks checks;
+	sqlite3 *db = db_new();
 
 	(void)state;
-	assert_int_equal(parse(&checks, GOOD), PARSE_OK);
-	assert_int_equal(checks.check.n, 1);
-	assert_string_equal(checks.check.v[0].arm, "baseline");
-	assert_int_equal(checks.check.v[0].seen[OBS_BPF].avg, 3340);
-	assert_int_equal(checks.check.v[0].seen[OBS_BPF].cost, 262);
-	assert_int_equal(checks.check.v[0].seen[OBS_USER].cost, -4112);
-	assert_int_equal(checks.check.v[0].seen[OBS_USER].max, 71329);
-	checks_free(&checks);
+	assert_int_equal(parse(db, GOOD), PARSE_OK);
+	assert_true(db_number(db, "SELECT count(DISTINCT arm) FROM crosscheck",
+			      "") == 1);
+	assert_true(seen(db, "bpf", "avg_ns") == 3340);
+	assert_true(seen(db, "bpf", "cost_ns") == 262);
+	assert_true(seen(db, "user", "cost_ns") == -4112);
+	assert_true(seen(db, "user", "max_ns") == 71329);
+	sqlite3_close(db);
 	assert_int_equal(status(""), PARSE_EMPTY);
 	assert_int_equal(status(HEAD "baseline,bpf,1"), PARSE_TRUNCATED);
 	assert_int_equal(status("arm,source\n"), PARSE_MALFORMED);
@@ -76,12 +89,13 @@ static void test_parse(void **state)
 
 static void expect(const char *text, bool counts, bool times)
 {
-	struct checks checks;
+	sqlite3 *db = db_new();
 
-	assert_int_equal(parse(&checks, text), PARSE_OK);
-	assert_int_equal(check_counts_agree(&checks.check.v[0]), counts);
-	assert_int_equal(check_times_agree(&checks.check.v[0]), times);
-	checks_free(&checks);
+	assert_int_equal(parse(db, text), PARSE_OK);
+	assert_true(db_number(db, "SELECT counts FROM agreement", "") ==
+		    counts);
+	assert_true(db_number(db, "SELECT times FROM agreement", "") == times);
+	sqlite3_close(db);
 }
 
 /* A later row takes an earlier one's place. */
@@ -105,20 +119,44 @@ static void put(const char *dir, const char *name, const char *text)
 	assert_int_equal(write_file(path, text, strlen(text)), 0);
 }
 
+/* The page of what is in the folder; NULL: it has none */
+static char *page(const char *dir, char **sentence, char **csv)
+{
+	struct run run = { .db = db_new() };
+	struct report rep = { .run = &run };
+	struct memo html, rows;
+	struct table *t;
+	bool any;
+
+	crosscheck_load(run.db, dir);
+	summary_make(run.db);
+	*sentence = crosscheck_sentence(run.db);
+	memo_begin(&html);
+	any = crosscheck_page(run.db, html.f);
+	memo_end(&html);
+	memo_begin(&rows);
+	t = table_summary(&rep);
+	table_csv(t, rows.f);
+	table_free(t);
+	*csv = memo_end(&rows);
+	sqlite3_close(run.db);
+	if (any)
+		return html.s;
+	free(html.s);
+	return NULL;
+}
+
 static void test_page(void **state)
 {
-	char dir[] = "/tmp/crosscheck-XXXXXX", path[256], *buf = NULL;
-	char *sentence;
-	size_t len = 0;
-	FILE *f;
+	char dir[] = "/tmp/crosscheck-XXXXXX", path[256], *buf, *csv, *sentence;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	/* Without a cross-check there is neither page nor row. */
-	assert_int_equal(crosscheck_page(dir), 0);
-	assert_null(crosscheck_sentence(dir));
-	snprintf(path, sizeof(path), "%s/crosscheck.html", dir);
-	assert_int_equal(access(path, F_OK), -1);
+	assert_null(page(dir, &sentence, &csv));
+	assert_null(sentence);
+	assert_null(strstr(csv, "bpf"));
+	free(csv);
 
 	snprintf(path, sizeof(path), "%s/raw", dir);
 	mkdir(path, 0777);
@@ -129,30 +167,24 @@ static void test_page(void **state)
 	    "{\"faults\": 4096, \"pages\": 1.00, \"total\": 3928.0, \"probe\": 158.9, \"parts\": [{\"part\": \"entry\", \"ns\": 2381.9}, {\"part\": \"copy\", \"ns\": 1546.1}]}");
 	put(dir, "raw/icount/stages-fixed.json", "{\"faults\": 12, [");
 
-	f = open_memstream(&buf, &len);
-	crosscheck_rows(dir, f);
-	fclose(f);
-	assert_string_equal(
-		buf,
-		"baseline,seq,icount,bpf,fault,4096,3340,3026,3039,3039,11903,11903,66304,4096,,,,,,\n");
-	free(buf);
-
-	assert_int_equal(crosscheck_page(dir), 0);
-	snprintf(path, sizeof(path), "%s/crosscheck.html", dir);
-	assert_int_equal(read_file(path, 1 << 20, &buf, &len), FILE_OK);
+	buf = page(dir, &sentence, &csv);
+	free(sentence);
+	assert_non_null(strstr(
+		csv,
+		"\nbaseline,seq,icount,bpf,fault,4096,3340,3026,3039,3039,11903,11903,66304,4096,,,,,,\n"));
+	free(csv);
 	assert_non_null(strstr(buf, "All count the same: 4096."));
 	assert_non_null(strstr(buf, "is 3742 longer"));
 	assert_non_null(strstr(buf, "<svg"));
-	assert_non_null(strstr(buf, "<td>copy<td>1546<td>39.4%"));
+	assert_non_null(strstr(buf, ">copy</th><td>1546</td><td>39.4%</td>"));
 	/* The damaged one is left out. */
 	assert_null(strstr(buf, "a window of 16"));
 	free(buf);
 
 	put(dir, "raw/icount/crosscheck.csv",
 	    GOOD INNER("bpf", "4095", "3341", "262"));
-	assert_int_equal(crosscheck_page(dir), 0);
-	assert_int_equal(read_file(path, 1 << 20, &buf, &len), FILE_OK);
-	sentence = crosscheck_sentence(dir);
+	buf = page(dir, &sentence, &csv);
+	free(csv);
 	assert_non_null(strstr(sentence, "in 1 arms"));
 	assert_non_null(strstr(sentence, "agree in 0, the times in 0."));
 	free(sentence);

@@ -114,33 +114,42 @@ static int teardown(void **state)
 	return sh("rm -rf %s", tmp);
 }
 
+static double value(sqlite3 *db, const char *clock, const char *arm,
+		    const char *name, const char *col, const char *from)
+{
+	char *sql = xasprintf(
+		"SELECT median(%s) FROM %s AND clock = ? AND arm = ? AND name = ?",
+		col, from);
+	double val = db_number(db, sql, "sss", clock, arm, name);
+
+	free(sql);
+	return val;
+}
+
 static void test_values(void **state)
 {
-	struct run run = { .dir = tmp };
-	struct experiments x;
+	static const char all[] = "request WHERE true";
+	sqlite3 *db = db_new();
 
 	(void)state;
-	experiments_list(&x, &run);
-	assert_int_equal(x.key.n, 13);
+	experiments_load(db, tmp);
+	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 13);
 	/* The median of three rounds; and none where nothing can be read. */
-	assert_true(experiment_value(&x, CLK_WALL, "baseline", "prefork",
-				     "request.csv", "avg_ns", NULL) == 12);
+	assert_true(value(db, "wall", "baseline", "prefork", "avg_ns", all) ==
+		    12);
+	assert_true(isnan(
+		value(db, "icount", "baseline", "prefork", "avg_ns", all)));
 	assert_true(
-		isnan(experiment_value(&x, CLK_ICOUNT, "baseline", "prefork",
-				       "request.csv", "avg_ns", NULL)));
-	assert_true(isnan(experiment_value(&x, CLK_WALL, "fixed", "prefork",
-					   "request.csv", "avg_ns", NULL)));
-	assert_true(isnan(experiment_value(&x, CLK_WALL, "next", "prefork",
-					   "request.csv", "avg_ns", NULL)));
-	assert_true(isnan(experiment_value(&x, CLK_WALL, "baseline", "prefork",
-					   "request.csv", "no_such", NULL)));
-	assert_true(experiment_value(&x, CLK_WALL, "baseline", "redis32k",
-				     "request.csv", "p99_ns", "phase",
-				     "outside", NULL) == 100000);
-	assert_true(experiment_value(&x, CLK_WALL, "baseline", "redis32k",
-				     "timeline.csv", "ms", "saving", "0",
-				     NULL) == 10);
-	experiments_free(&x);
+		isnan(value(db, "wall", "fixed", "prefork", "avg_ns", all)));
+	assert_true(isnan(value(db, "wall", "next", "prefork", "avg_ns", all)));
+	/* a column that the file does not have */
+	assert_true(
+		isnan(value(db, "wall", "baseline", "prefork", "cpu_ns", all)));
+	assert_true(value(db, "wall", "baseline", "redis32k", "p99_ns",
+			  "request WHERE phase = 'outside'") == 100000);
+	assert_true(value(db, "wall", "baseline", "redis32k", "ms",
+			  "timeline WHERE saving = 0") == 10);
+	sqlite3_close(db);
 }
 
 static void test_report(void **state)

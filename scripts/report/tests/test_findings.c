@@ -4,53 +4,59 @@
 #include <math.h>
 
 #include "findings.h"
+#include "store.h"
 #include "test.h"
 
-static struct summary sum;
+static sqlite3 *db;
+
+static int setup(void **state)
+{
+	(void)state;
+	db = db_new();
+	return 0;
+}
 
 static int reset(void **state)
 {
 	(void)state;
-	vec_free(&sum.row);
+	sqlite3_close(db);
 	return 0;
 }
 
 /* A row as touch: 1000 pages, of which so many were copied in vain */
-static struct summary_row *touch(enum cow_clock clock, const char *arm,
-				 const char *workload, double ratio,
-				 uint64_t wasted)
+static void touch(enum cow_clock clock, const char *arm, const char *workload,
+		  double ratio, uint64_t wasted)
 {
-	struct summary_row r = { .clock = clock,
-				 .source = SRC_USER,
-				 .stage = "touch",
-				 .rounds = 2,
-				 .faults = 1000,
-				 .touched = 1000,
-				 .copied = 1000 + wasted,
-				 .wasted = wasted,
-				 .ns_per_page = 4000 * ratio,
-				 .ratio = ratio };
+	struct figures f = { .avg = 4000 * ratio,
+			     .p999 = 9000,
+			     .max = 10000,
+			     .faults = 1000,
+			     .touched = 1000,
+			     .wasted = wasted,
+			     .ns_per_page = 4000 * ratio,
+			     .ratio = ratio };
 
-	snprintf(r.arm, sizeof(r.arm), "%s", arm);
-	snprintf(r.workload, sizeof(r.workload), "%s", workload);
-	r.lat = (struct latency){
-		.count = 1000, .avg = 4000 * ratio, .p999 = 9000, .max = 10000
-	};
-	vec_push(&sum.row, r);
-	return &sum.row.v[sum.row.n - 1];
+	store_summary(db, clock, arm, workload, "user", "touch", &f);
 }
 
 /* A row of the kernel's histogram */
 static void stage(enum cow_clock clock, const char *arm, const char *stage,
 		  double avg)
 {
-	struct summary_row r = { .clock = clock, .source = SRC_DEBUGFS };
+	struct figures f = { .avg = avg };
 
-	snprintf(r.arm, sizeof(r.arm), "%s", arm);
-	snprintf(r.workload, sizeof(r.workload), "seq");
-	snprintf(r.stage, sizeof(r.stage), "%s", stage);
-	r.lat = (struct latency){ .count = 1000, .avg = avg };
-	vec_push(&sum.row, r);
+	store_summary(db, clock, arm, "seq", "debugfs", stage, &f);
+}
+
+/* Change a figure of an arm's rows */
+static void set(const char *arm, const char *stage, const char *col, double val)
+{
+	char *sql = xasprintf(
+		"UPDATE summary SET %s = ? WHERE arm = ? AND stage = ? AND clock = 'icount'",
+		col);
+
+	db_run(db, sql, "dss", val, arm, stage);
+	free(sql);
 }
 
 static void expect(char *text, const char *part)
@@ -63,9 +69,9 @@ static void expect(char *text, const char *part)
 static void test_nothing(void **state)
 {
 	(void)state;
-	expect(finding_gain(&sum), "is not known");
-	expect(finding_price(&sum), "is not known");
-	expect(finding_tail(&sum), "is not known");
+	expect(findings[0](db), "is not known");
+	expect(findings[1](db), "is not known");
+	expect(findings[2](db), "is not known");
 }
 
 static void test_gain(void **state)
@@ -74,12 +80,12 @@ static void test_gain(void **state)
 	touch(CLK_ICOUNT, "baseline", "seq", 1, 0);
 	touch(CLK_ICOUNT, "fixed", "seq", 0.6, 0);
 	touch(CLK_ICOUNT, "adaptive", "seq", 0.5, 0);
-	expect(finding_gain(&sum), "pays a sequential writer: with adaptive");
-	expect(finding_gain(&sum),
-	       "0.500 of what it costs baseline (2000 against 4000 instructions)");
+	expect(findings[0](db), "pays for sequential writes: with adaptive");
+	expect(findings[0](db),
+	       "0.500 of baseline's cost (2000 against 4000 instructions)");
 	touch(CLK_WALL, "baseline", "seq", 1, 0);
 	touch(CLK_WALL, "adaptive", "seq", 0.4, 0);
-	expect(finding_gain(&sum), "and 0.400 of");
+	expect(findings[0](db), "and by the wall clock 0.400 (");
 }
 
 static void test_loss(void **state)
@@ -87,8 +93,8 @@ static void test_loss(void **state)
 	(void)state;
 	touch(CLK_WALL, "baseline", "seq", 1, 0);
 	touch(CLK_WALL, "next", "seq", 1.2, 0);
-	expect(finding_gain(&sum), "does not pay");
-	expect(finding_gain(&sum), "1.200 of");
+	expect(findings[0](db), "does not pay");
+	expect(findings[0](db), "1.200 of baseline's");
 }
 
 static void test_price(void **state)
@@ -97,101 +103,93 @@ static void test_price(void **state)
 	touch(CLK_ICOUNT, "baseline", "seq", 1, 0);
 	touch(CLK_ICOUNT, "adaptive", "seq", 0.5, 0);
 	touch(CLK_ICOUNT, "adaptive", "sparse8", 1.01, 0);
-	expect(finding_price(&sum),
+	expect(findings[1](db),
 	       "next to nothing: the worst workload of adaptive is sparse8, at 1.010");
 	touch(CLK_ICOUNT, "fixed", "seq", 0.6, 0);
 	touch(CLK_ICOUNT, "fixed", "sparse64", 7.5, 15000);
-	expect(finding_price(&sum),
-	       "fixed, which asks nobody, costs up to 7.50 (sparse64)");
-	expect(finding_price(&sum), "15.0 pages in vain");
+	expect(findings[1](db),
+	       "fixed, which opens a window at every fault, costs up to 7.50 (sparse64)");
+	expect(findings[1](db), "15.0 pages in vain");
 	touch(CLK_ICOUNT, "adaptive", "rand", 1.05, 300);
-	expect(finding_price(&sum), "costs the other writers little");
-	expect(finding_price(&sum), "300 were never written (10.00%");
+	expect(findings[1](db), "costs other writers little");
+	expect(findings[1](db), "300 were never written (10.00%");
 	touch(CLK_ICOUNT, "adaptive", "zipf", 1.5, 0);
-	expect(finding_price(&sum), "has a price");
+	expect(findings[1](db), "has a price");
 }
 
 static void test_tail(void **state)
 {
-	struct summary_row *r;
-
 	(void)state;
 	touch(CLK_ICOUNT, "baseline", "seq", 1, 0);
-	r = touch(CLK_ICOUNT, "adaptive", "seq", 0.5, 0);
-	r->faults = 50;
-	r->lat.p999 = 18000;
-	expect(finding_tail(&sum),
-	       "95.0% of the sequential writes meet no fault");
-	expect(finding_tail(&sum), "fewer and longer");
-	expect(finding_tail(&sum), "(2.0 times)");
-	r->lat.p999 = 8000;
-	expect(finding_tail(&sum), "does not pay for it");
+	touch(CLK_ICOUNT, "adaptive", "seq", 0.5, 0);
+	set("adaptive", "touch", "faults", 50);
+	set("adaptive", "touch", "p999_ns", 18000);
+	expect(findings[2](db), "95.0% of the sequential writes take no fault");
+	expect(findings[2](db), "fewer and longer");
+	expect(findings[2](db), "(2.0 times)");
+	set("adaptive", "touch", "p999_ns", 8000);
+	expect(findings[2](db), "does not pay for it");
 }
 
-static void verdict(void (*make)(const struct summary *, struct claim *),
-		    enum holds want, const char *part)
+static void verdict(int claim, enum holds want, const char *part)
 {
-	struct claim c;
+	enum holds holds;
+	char *evidence = claim_evidence(&claims[claim], db, &holds);
 
-	make(&sum, &c);
-	assert_string_equal(holds_name(c.holds), holds_name(want));
-	expect(c.evidence, part);
+	assert_string_equal(holds_name(holds), holds_name(want));
+	expect(evidence, part);
 }
 
 static void test_copying(void **state)
 {
 	(void)state;
-	verdict(claim_copying, CLAIM_OPEN, "not measured");
+	verdict(CLAIM_COPYING, CLAIM_OPEN, "not measured");
 	stage(CLK_ICOUNT, "baseline", "copy", 1500);
 	stage(CLK_ICOUNT, "baseline", "fault", 4000);
-	verdict(claim_copying, CLAIM_FAILS, "38%");
+	verdict(CLAIM_COPYING, CLAIM_FAILS, "38%");
 	stage(CLK_WALL, "baseline", "copy", 3000);
 	stage(CLK_WALL, "baseline", "fault", 4000);
-	verdict(claim_copying, CLAIM_PARTLY, "75%");
-	sum.row.v[0].lat.avg = 2500;
-	verdict(claim_copying, CLAIM_HOLDS, "62%");
+	verdict(CLAIM_COPYING, CLAIM_PARTLY, "75%");
+	set("baseline", "copy", "avg_ns", 2500);
+	verdict(CLAIM_COPYING, CLAIM_HOLDS, "62%");
 }
 
 static void test_huge_pages(void **state)
 {
 	(void)state;
-	verdict(claim_huge_pages, CLAIM_OPEN, "neither");
+	verdict(CLAIM_HUGE_PAGES, CLAIM_OPEN, "neither");
 	stage(CLK_ICOUNT, "baseline", "fault", 4000);
 	stage(CLK_ICOUNT, "hugetlb", "hugetlb_copy", 800000);
-	verdict(claim_huge_pages, CLAIM_HOLDS, "hugetlb takes 200.00");
+	verdict(CLAIM_HUGE_PAGES, CLAIM_HOLDS, "hugetlb takes 200.00");
 	stage(CLK_ICOUNT, "thp", "fault", 4400);
-	verdict(claim_huge_pages, CLAIM_PARTLY, "thp takes 1.10");
-	sum.row.v[1].lat.avg = 4000;
-	verdict(claim_huge_pages, CLAIM_FAILS, "hugetlb takes 1.00");
+	verdict(CLAIM_HUGE_PAGES, CLAIM_PARTLY, "thp takes 1.10");
+	set("hugetlb", "hugetlb_copy", "avg_ns", 4000);
+	verdict(CLAIM_HUGE_PAGES, CLAIM_FAILS, "hugetlb takes 1.00");
 }
 
 static void test_precopy(void **state)
 {
-	struct summary_row *r;
-
 	(void)state;
-	verdict(claim_precopy, CLAIM_OPEN, "not measured");
+	verdict(CLAIM_PRECOPY, CLAIM_OPEN, "not measured");
 	touch(CLK_ICOUNT, "baseline", "seq", 1, 0);
-	r = touch(CLK_ICOUNT, "next", "seq", 0.81, 0);
-	verdict(claim_precopy, CLAIM_PARTLY, "-19.0% with next");
-	r->lat.p999 = 9500;
-	verdict(claim_precopy, CLAIM_HOLDS, "9500 against 9000");
-	r->ratio = 0.9;
-	verdict(claim_precopy, CLAIM_PARTLY, "-10.0% with next");
-	r->lat.p999 = 9000;
-	verdict(claim_precopy, CLAIM_FAILS, "-10.0% with next");
+	touch(CLK_ICOUNT, "next", "seq", 0.81, 0);
+	verdict(CLAIM_PRECOPY, CLAIM_PARTLY, "-19.0% with next");
+	set("next", "touch", "p999_ns", 9500);
+	verdict(CLAIM_PRECOPY, CLAIM_HOLDS, "9500 against 9000");
+	set("next", "touch", "ratio_to_baseline", 0.9);
+	verdict(CLAIM_PRECOPY, CLAIM_PARTLY, "-10.0% with next");
+	set("next", "touch", "p999_ns", 9000);
+	verdict(CLAIM_PRECOPY, CLAIM_FAILS, "-10.0% with next");
 }
 
 static void test_system_call(void **state)
 {
-	struct summary_row *r;
-
 	(void)state;
-	verdict(claim_system_call, CLAIM_OPEN, "not measured");
-	r = touch(CLK_ICOUNT, "manual_cow", "seq", 0.8, 0);
-	verdict(claim_system_call, CLAIM_HOLDS, "1000 page fault(s)");
-	r->faults = 0;
-	verdict(claim_system_call, CLAIM_FAILS, "with 0 page fault(s)");
+	verdict(CLAIM_CALL, CLAIM_OPEN, "not measured");
+	touch(CLK_ICOUNT, "manual_cow", "seq", 0.8, 0);
+	verdict(CLAIM_CALL, CLAIM_HOLDS, "1000 page fault(s)");
+	set("manual_cow", "touch", "faults", 0);
+	verdict(CLAIM_CALL, CLAIM_FAILS, "with 0 page fault(s)");
 }
 
 static void test_names(void **state)
@@ -220,17 +218,13 @@ static void test_names(void **state)
 
 int main(void)
 {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, reset)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_nothing, reset),
-		cmocka_unit_test_teardown(test_gain, reset),
-		cmocka_unit_test_teardown(test_loss, reset),
-		cmocka_unit_test_teardown(test_price, reset),
-		cmocka_unit_test_teardown(test_tail, reset),
-		cmocka_unit_test_teardown(test_copying, reset),
-		cmocka_unit_test_teardown(test_huge_pages, reset),
-		cmocka_unit_test_teardown(test_precopy, reset),
-		cmocka_unit_test_teardown(test_system_call, reset),
-		cmocka_unit_test_teardown(test_names, reset),
+		TEST(test_nothing),	TEST(test_gain),
+		TEST(test_loss),	TEST(test_price),
+		TEST(test_tail),	TEST(test_copying),
+		TEST(test_huge_pages),	TEST(test_precopy),
+		TEST(test_system_call), TEST(test_names),
 	};
 
 	return cmocka_run_group_tests_name("findings", tests, NULL, NULL);

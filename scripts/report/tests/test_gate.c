@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "gate.h"
+#include "store.h"
 #include "test.h"
 
 #define HEAD \
@@ -17,24 +18,18 @@ static struct env env = { .release = (char *)"6.12.1",
 			  .compiler = (char *)"gcc 12",
 			  .qemu = (char *)"7.2" };
 
-static void add(struct summary *sum, const char *arm, double page, double ratio)
+static void add(sqlite3 *db, const char *arm, double page, double ratio)
 {
-	struct summary_row r = { .clock = CLK_ICOUNT,
-				 .source = SRC_USER,
-				 .stage = "touch",
-				 .workload = "seq",
-				 .ns_per_page = page,
-				 .ratio = ratio };
+	struct figures f = { .ns_per_page = page, .ratio = ratio };
 
-	snprintf(r.arm, sizeof(r.arm), "%s", arm);
-	vec_push(&sum->row, r);
+	store_summary(db, CLK_ICOUNT, arm, "seq", "user", "touch", &f);
 }
 
 /* What the gate says of a run with these costs; how many tests failed */
 static size_t judge(const struct env *e, double base, double adaptive,
 		    char **said)
 {
-	struct summary sum = { 0 };
+	sqlite3 *db = db_new();
 	struct parse_error err;
 	struct gate gate;
 	size_t bad, size;
@@ -43,15 +38,15 @@ static size_t judge(const struct env *e, double base, double adaptive,
 	assert_int_equal(gate_parse(FILE_GOOD, strlen(FILE_GOOD), &gate, &err),
 			 PARSE_OK);
 	if (base > 0)
-		add(&sum, "baseline", base, 1);
+		add(db, "baseline", base, 1);
 	if (adaptive > 0)
-		add(&sum, "adaptive", adaptive, adaptive / base);
+		add(db, "adaptive", adaptive, adaptive / base);
 	f = open_memstream(said, &size);
 	assert_non_null(f);
-	bad = gate_judge(&gate, &sum, e, f);
+	bad = gate_judge(&gate, db, e, f);
 	fclose(f);
 	assert_non_null(strstr(*said, "1..3\n"));
-	vec_free(&sum.row);
+	sqlite3_close(db);
 	gate_free(&gate);
 	return bad;
 }
@@ -171,7 +166,7 @@ static void test_rebase(void **state)
 	static const char lacking[] = "# a comment\n" HEAD
 				      "baseline,seq,,,1,2,patch 0001\n"
 				      "adaptive,seq,,,1,2,module/policy.c\n";
-	struct summary sum = { 0 };
+	sqlite3 *db = db_new();
 	struct parse_error err;
 	struct gate gate;
 	size_t size;
@@ -181,21 +176,21 @@ static void test_rebase(void **state)
 	(void)state;
 	assert_int_equal(gate_parse(lacking, strlen(lacking), &gate, &err),
 			 PARSE_OK);
-	add(&sum, "baseline", 1000, 1);
+	add(db, "baseline", 1000, 1);
 	/* a reference without numbers lets no ratio pass */
 	f = open_memstream(&text, &size);
-	assert_int_equal(gate_judge(&gate, &sum, &env, f), 1);
+	assert_int_equal(gate_judge(&gate, db, &env, f), 1);
 	fclose(f);
 	free(text);
-	assert_int_equal(gate_rebase(&gate, &sum, &env), 1);
-	add(&sum, "adaptive", 500, 0.5);
-	assert_int_equal(gate_rebase(&gate, &sum, &env), 0);
+	assert_int_equal(gate_rebase(&gate, db, &env), 1);
+	add(db, "adaptive", 500, 0.5);
+	assert_int_equal(gate_rebase(&gate, db, &env), 0);
 	f = open_memstream(&text, &size);
 	gate_write(&gate, f);
 	fclose(f);
 	assert_string_equal(text, FILE_GOOD);
 	free(text);
-	vec_free(&sum.row);
+	sqlite3_close(db);
 	gate_free(&gate);
 }
 

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+/* plot_experiments.c - the pictures of the experiments */
+#define _GNU_SOURCE
+#include "plot.h"
+
+static sqlite3_stmt *arms_of(sqlite3 *db, const char *clock, const char *name)
+{
+	return db_query(
+		db,
+		"SELECT DISTINCT arm FROM experiment WHERE clock = ? AND name = ? ORDER BY arm COLLATE arm LIMIT 64",
+		"ss", clock, name);
+}
+
+/* An arm's time line, of its first round that has one; its points */
+static size_t put_timeline(FILE *gp, sqlite3 *db, const char *clock,
+			   const char *name, const char *arm, size_t number)
+{
+	char *block = xasprintf("t%zu", number);
+	size_t n = put_data(
+		gp, block,
+		db_query(
+			db,
+			"WITH t AS (SELECT * FROM timeline WHERE clock = ? AND name = ? AND arm = ?) SELECT ms / 1e3, p50_ns / 1e3, p99_ns / 1e3, max_ns / 1e3 FROM t WHERE round = (SELECT min(round) FROM t) AND p50_ns IS NOT NULL",
+			"sss", clock, name, arm));
+
+	free(block);
+	return n;
+}
+
+/* A panel an arm, with the same axes for all */
+static bool draw_redis(struct drawing *d, sqlite3 *db, const char *clock,
+		       const char *name)
+{
+	sqlite3_stmt *q = arms_of(db, clock, name);
+	FILE *gp = d->gp.f;
+	struct memo panels;
+	int n = 0;
+
+	fputs("ymin = 1e30\nymax = 0\nxmin = 0\nxmax = 0\n", gp);
+	memo_begin(&panels);
+	while (db_next(&q)) {
+		const char *arm = col_text(q, 0);
+		double end;
+
+		if (!put_timeline(gp, db, clock, name, arm, n))
+			continue;
+		end = db_number(
+			db,
+			"WITH t AS (SELECT * FROM timeline WHERE clock = ? AND name = ? AND arm = ?) SELECT ifnull(max(ms), 0) FROM t WHERE round = (SELECT min(round) FROM t) AND saving > 0",
+			"sss", clock, name, arm);
+		fprintf(gp,
+			"stats $t%d using 2 nooutput name 'A'\nstats $t%d using 4 nooutput name 'B'\nstats $t%d using 1 nooutput name 'C'\n"
+			"if (A_min < ymin) ymin = A_min\nif (B_max > ymax) ymax = B_max\nif (C_min < xmin) xmin = C_min\nif (C_max > xmax) xmax = C_max\n",
+			n, n, n);
+		fprintf(panels.f,
+			"set object 1 rectangle from 0, graph 0 to %.17g, graph 1 behind fillcolor rgb '#fff0c8' fillstyle solid noborder\nset label 1 ",
+			end / 1e3);
+		put_quoted(panels.f, arm);
+		fprintf(panels.f,
+			" at graph 0.02, 0.88 font ',14'\n%s"
+			"if (panels == %d) { set bmargin 3; set xlabel 's since BGSAVE' offset 0,0.5 }\n"
+			"plot $t%d using 1:4 with points pt 7 ps 0.25 lc rgb '#bbbbbb' title 'max', $t%d using 1:3 with lines lw 1.2 lc rgb '#d55e00' title 'p99', $t%d using 1:2 with lines lw 1.6 lc rgb '#0072b2' title 'p50'\n",
+			n ? "unset key\n" :
+			    "set key top right horizontal samplen 1.5 font ',12'\n",
+			n + 1, n, n, n);
+		n++;
+	}
+	put_multi(d, 90 + 170 * n, n);
+	fprintf(gp,
+		"panels = %d\nunset title\nset tmargin 1.6\nset bmargin 2\nset logscale y\nset ylabel 'us' offset 1\nset xtics font ',12'\nset ytics font ',12'\nset mytics 10\n"
+		"set yrange [ymin*0.8:ymax*1.3]\nset xrange [xmin:xmax]\n%sunset multiplot\n",
+		n, memo_end(&panels));
+	free(panels.s);
+	return n;
+}
+
+static bool draw_fork(struct drawing *d, sqlite3 *db, const char *clock,
+		      const char *name)
+{
+	sqlite3_stmt *q = arms_of(db, clock, name);
+	FILE *gp = d->gp.f;
+	struct memo plot;
+	size_t n = 0;
+
+	memo_begin(&plot);
+	for (; db_next(&q); n++) {
+		const char *arm = col_text(q, 0);
+		char *block = xasprintf("f%zu", n);
+
+		put_data(
+			gp, block,
+			db_query(
+				db,
+				"SELECT size / 1048576.0, median(iif(state = 'copied', fork_ns, NULL)) / 1e6 AS fork FROM fork WHERE clock = ? AND name = ? AND arm = ? GROUP BY size HAVING fork IS NOT NULL ORDER BY size",
+				"sss", clock, name, arm));
+		fprintf(plot.f,
+			"%s$%s using 1:2 with linespoints lw 2.2 pt 7 ps 0.6 lc rgb '%s' dt %s title ",
+			n ? ", \\\n  " : "", block, colour(arm), dash(arm));
+		put_quoted(plot.f, arm);
+		free(block);
+	}
+	put_head(d, height_with_key(n));
+	fprintf(gp,
+		"set logscale xy\nset xtics (16, 64, 256, 1024, 4096) font ',13'\nset xlabel 'MiB' offset 0,0.4\nset ylabel 'ms'\nset ytics font ',13'\n"
+		"set offsets graph 0.05, graph 0.05, 0, 0\nset key outside bottom center horizontal reverse Left samplen 2.2 width 1\nplot %s\n",
+		memo_end(&plot));
+	free(plot.s);
+	return n;
+}
+
+#define REDIS_READING \
+	"How to read it: each panel is an arm, its first round; latency of a SET against time, in steps of 20 ms, the save shaded. BGSAVE was sent at 0. What rises where the shade begins is fork() and the COW faults; lower and shorter is better."
+
+static const struct {
+	const char *name, *title, *reading;
+	bool (*draw)(struct drawing *d, sqlite3 *db, const char *clock,
+		     const char *name);
+} kinds[] = {
+	{ "redis64", "SET latency, values of 64 bytes", REDIS_READING,
+	  draw_redis },
+	{ "redis32k", "SET latency, values of 32 KiB", REDIS_READING,
+	  draw_redis },
+	{ "fork", "fork() of a second snapshot",
+	  "How to read it: what fork() takes, by size of the process, when its pages are as an earlier snapshot's COW faults have left them (both axes logarithmic). Lower is better.",
+	  draw_fork },
+};
+
+/**
+ * plots_experiments - draw the experiments' pictures
+ * @p: where they go
+ * @db: the run's store
+ *
+ * Return: 0, or -1 at the first picture that failed.
+ */
+int plots_experiments(struct plots *p, sqlite3 *db)
+{
+	for (int c = 0; c < CLK_UNKNOWN; c++) {
+		const char *clock = clock_name((enum cow_clock)c);
+
+		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+			struct drawing d;
+			bool any;
+
+			drawing_begin(&d, clock, kinds[k].name,
+				      xasprintf("%s (%s)", kinds[k].title,
+						clock),
+				      kinds[k].reading);
+			any = kinds[k].draw(&d, db, clock, kinds[k].name);
+			if (drawing_end(&d, p, any))
+				return -1;
+		}
+	}
+	return 0;
+}

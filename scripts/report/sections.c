@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/* sections.c - the report's sections */
+#define _GNU_SOURCE
+#include "crosscheck.h"
+#include "findings.h"
+#include "report.h"
+
+static const enum cow_clock clocks[] = { CLK_WALL, CLK_ICOUNT };
+
+/* A table or a picture; whether there is one. The first has the heading above. */
+static bool put_part(const struct report *rep, struct doc *doc,
+		     const struct section *s, size_t part, size_t clock,
+		     bool any)
+{
+	const char *picture = s->part[part].picture;
+	const struct plot *plot = NULL;
+	struct table *table = NULL;
+
+	if (picture)
+		plot = plots_named(rep->plots, clock_name(clocks[clock]),
+				   picture);
+	else if (s->part[part].table)
+		table = s->part[part].table(rep, clocks[clock]);
+	if (!plot && !table)
+		return any;
+	if (!any)
+		doc_put(doc, DOC_H2, "%s", s->heading);
+	doc_figure(doc, plot);
+	doc_table(doc, table);
+	return true;
+}
+
+/**
+ * put_section - write a section, where the run has what it is about
+ * @rep: the report
+ * @doc: the document
+ * @section: the section
+ */
+void put_section(const struct report *rep, struct doc *doc,
+		 const struct section *section)
+{
+	const size_t nclock = ARRAY_SIZE(clocks);
+	const size_t npart = ARRAY_SIZE(section->part);
+	bool any = false;
+
+	for (size_t i = 0; i < nclock * npart; i++)
+		any = section->by_clock ? put_part(rep, doc, section, i % npart,
+						   i / npart, any) :
+					  put_part(rep, doc, section,
+						   i / nclock, i % nclock, any);
+	if (!any)
+		return;
+	if (section->reading)
+		doc_put(doc, DOC_SUB, "%s", section->reading);
+	doc_put(doc, DOC_COMMAND, "%s", section->command);
+}
+
+void section_findings(const struct report *rep, struct doc *doc)
+{
+	const struct run *run = rep->run;
+	struct verdicts v;
+	char *s;
+
+	doc_put(doc, DOC_SUB, "Linux %s, git %s, %s", run->env.release,
+		run->env.git, run->env.date);
+	for (size_t i = 0; i < FINDINGS; i++) {
+		s = findings[i](run->db);
+		doc_put(doc, DOC_STEP, "%s", s);
+		free(s);
+	}
+	s = run_sentence(run);
+	doc_put(doc, run_whole(run, &v) ? DOC_GOOD : DOC_BAD, "%s", s);
+	free(s);
+	if (rep->plot_trouble)
+		doc_put(doc, DOC_BAD, "Pictures are missing: %s",
+			rep->plot_trouble);
+}
+
+void section_claims(const struct report *rep, struct doc *doc)
+{
+	doc_put(doc, DOC_H2, "Is the study right?");
+	for (const struct claim *c = claims; c < claims + CLAIMS; c++) {
+		enum holds holds;
+		char *evidence = claim_evidence(c, rep->run->db, &holds);
+
+		doc_put(doc, DOC_H3, "\"%s\"", c->text);
+		doc_put(doc,
+			holds == CLAIM_HOLDS ? DOC_GOOD :
+			holds == CLAIM_FAILS ? DOC_BAD :
+					       DOC_PARA,
+			"%s.", holds_name(holds));
+		/* a clock or an arm each */
+		for (char *s = evidence, *next; s; s = next) {
+			next = strstr(s, "; ");
+			if (next) {
+				*next = '\0';
+				next += 2;
+			}
+			doc_put(doc, DOC_ITEM, "%s", s);
+		}
+		doc_put(doc, DOC_COMMAND, "%s", c->command);
+		free(evidence);
+	}
+}
+
+void section_emulation(const struct report *rep, struct doc *doc)
+{
+	static const char *const artefacts[] = {
+		"Every nanosecond of clock wall is one of translated code on this host, which others share: the ratios of one boot mean something, the figures do not, and the longest of all is often the host's doing.",
+		"Under clock icount a nanosecond is an instruction. Caches, TLB misses and memory cost nothing there, so whatever saves misses (large folios, fewer flushes) is worth more on hardware than it shows, and what moves data (a copy of 2 MiB) costs more.",
+		"The copy of a page is memcpy_orig, 1554 instructions, because the CPU model is without ERMS: a larger share of a fault than on hardware. The column overhead per page is without it.",
+		"A fault's entry and exit are cheap here, where nothing is speculated and no mitigation costs what it costs on hardware: saving a fault is worth more there.",
+		"A flush of another core's TLB is a message between threads of the emulator; threads on several cores compete with each other and with the host.",
+	};
+
+	if (db_number(
+		    rep->run->db,
+		    "SELECT count(*) FROM series JOIN boot USING (clock) WHERE accel = 'tcg'",
+		    "") < 1)
+		return;
+	doc_put(doc, DOC_H2, "What is an artefact of emulation");
+	for (size_t i = 0; i < ARRAY_SIZE(artefacts); i++)
+		doc_put(doc, DOC_ITEM, "%s", artefacts[i]);
+}
+
+static void cells_of(const struct report *rep, struct doc *doc,
+		     enum cow_clock clock, const char *workload)
+{
+	static const char *const pictures[] = { "dist", "tail", "cost" };
+	const char *name = clock_name(clock);
+
+	doc_put(doc, DOC_FOLD, "%s, clock %s, %s", workload, name,
+		rep->run->env.boot[clock].accel);
+	doc_table(doc, table_service(rep, clock, workload, DENSE_NO));
+	for (size_t k = 0; k < ARRAY_SIZE(pictures); k++) {
+		char *file = xasprintf("%s-%s", workload, pictures[k]);
+
+		/* has a section of its own */
+		if (strcmp(file, "seq-tail"))
+			doc_figure(doc, plots_named(rep->plots, name, file));
+		free(file);
+	}
+	doc_table(doc, table_touch(rep, clock, workload));
+	doc_table(doc, table_stats(rep, clock, workload));
+	doc_put(doc, DOC_COMMAND, "make run CLOCK=%s WORKLOADS=%s", name,
+		workload);
+	doc_put(doc, DOC_UNFOLD, "%s", "");
+}
+
+void section_cells(const struct report *rep, struct doc *doc)
+{
+	sqlite3_stmt *q = db_query(
+		rep->run->db,
+		"SELECT clock, workload FROM series GROUP BY clock, workload ORDER BY clock = 'unknown', clock DESC, workload COLLATE workload",
+		"");
+	bool any = false;
+
+	while (db_next(&q)) {
+		const char *clock = col_text(q, 0);
+
+		if (!any)
+			doc_put(doc, DOC_H2, "Each workload in full");
+		any = true;
+		cells_of(rep, doc, clock_by_name(clock, strlen(clock)),
+			 col_text(q, 1));
+	}
+}
+
+/* An item for each row of a query; whether there was one */
+static bool put_items(const struct report *rep, struct doc *doc,
+		      const char *sql)
+{
+	sqlite3_stmt *q = db_query(rep->run->db, sql, "");
+	bool any = false;
+
+	for (; db_next(&q); any = true)
+		doc_put(doc, DOC_ITEM, "%s", col_text(q, 0));
+	return any;
+}
+
+void section_quality(const struct report *rep, struct doc *doc)
+{
+	const struct run *run = rep->run;
+	struct verdicts v;
+	char *s;
+
+	run_whole(run, &v);
+	doc_put(doc, DOC_H2, "Cross-check");
+	doc_put(doc, DOC_FOLD, "Every count, cell by cell");
+	doc_table(doc, table_counts(rep));
+	doc_put(doc, DOC_UNFOLD, "%s", "");
+	if (!put_items(rep, doc, CELL_SENTENCES "WHERE verdict <> 'agree'") &&
+	    v.cells)
+		doc_put(doc, DOC_ITEM, "All cells agree.");
+	s = crosscheck_sentence(run->db);
+	if (s)
+		doc_put(doc, DOC_ITEM, "%s", s);
+	free(s);
+	doc_put(doc, DOC_H2, "Log and remarks");
+	s = log_sentence(run);
+	doc_put(doc, DOC_ITEM, "%s", s);
+	free(s);
+	for (size_t i = 0; i < run->dmesg.nshown; i++)
+		doc_put(doc, DOC_ITEM, "dmesg.log line %zu: %s",
+			run->dmesg.shown[i].line, run->dmesg.shown[i].text);
+	put_items(rep, doc, "SELECT text FROM problem ORDER BY rowid");
+	if (run->problems > PROBLEMS_MAX)
+		doc_put(doc, DOC_ITEM, "and %zu more",
+			run->problems - PROBLEMS_MAX);
+}
+
+void section_environment(const struct report *rep, struct doc *doc)
+{
+	const struct env *e = &rep->run->env;
+	const struct {
+		const char *word, *meaning;
+	} pairs[] = {
+		{ "date", e->date },
+		{ "git", e->git },
+		{ "kernel", e->release },
+		{ "compiler", e->compiler },
+		{ "kernel config", e->config },
+		{ "QEMU", e->qemu },
+	};
+
+	doc_put(doc, DOC_H2, "Environment");
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		doc_put(doc, DOC_WORD, "%s", pairs[i].word);
+		doc_put(doc, DOC_MEANING, "%s", pairs[i].meaning);
+	}
+	doc_put(doc, DOC_WORD, "host");
+	doc_put(doc, DOC_MEANING, "%s, %s cores, %s", e->cpu, e->cores, e->os);
+	for (int c = 0; c < CLK_UNKNOWN; c++) {
+		const struct env_boot *b = &e->boot[c];
+
+		doc_put(doc, DOC_WORD, "boot %s", clock_name(b->clock));
+		doc_put(doc, DOC_MEANING,
+			"accel %s, cpu %s, %s cores, memory %s, cmdline: %s",
+			b->accel, b->cpu_model, b->smp, b->mem, b->cmdline);
+	}
+}
+
+void section_method(const struct report *rep, struct doc *doc)
+{
+	static const char *const method[] = {
+		"Each cell has a quiet pass, in which nobody listens (source user: cowbench's own clock around each write), and a listening pass with timing on and, in the first round of the first workload, the log too (sources debugfs and dmesg).",
+		"Arms alternate, and each round begins with another; the lists of free pages that a CPU keeps are held short (percpu_pagelist_high_fraction), because their refill of 2016 pages in one fault fell on one cell or the next by what had run before.",
+		"Over the rounds: count, faults and pages are sums, avg is the weighted mean, min and max are the extremes, and each percentile is the median over the rounds of that round's percentile (of an even number of rounds, the mean of the middle two).",
+		"Percentiles of dmesg are exact (nearest rank); those of debugfs and cowbench come out of log-linear buckets and are within 3%.",
+		"ns per page written: the pass's elapsed time over the 4 KiB pages it wrote, median over the rounds; ratio to baseline: median of the ratios of each round to the same round of baseline in the same boot. For the other sources the ratio is that of the means.",
+		"Overhead per page: ns per page less the copy's share, which is the time of the stages copy and hugetlb_copy over the pages written in the listening pass.",
+		"Arms may be compared inside of one table. Never compare across CPU models, clocks or accelerators.",
+	};
+
+	(void)rep;
+	doc_put(doc, DOC_H2, "How the numbers are made");
+	for (size_t i = 0; i < ARRAY_SIZE(method); i++)
+		doc_put(doc, DOC_ITEM, "%s", method[i]);
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * tables_experiments.c - the experiments' tables
+ *
+ * Each figure is the median over the rounds, and over the trials of a round.
+ * An arm with a folder of the experiment has its row, whatever is in there.
+ */
+#define _GNU_SOURCE
+#include "report.h"
+
+#define ARMS \
+	"arms AS (SELECT DISTINCT arm FROM experiment WHERE clock = ?1 AND name = ?2) "
+#define BY_ARM "ORDER BY a.arm COLLATE arm"
+
+static struct table *query(const struct report *rep, enum cow_clock clock,
+			   const char *name, unsigned int left, const char *sql)
+{
+	return table_query(rep->run->db, "", left, sql, "ss", clock_name(clock),
+			   name);
+}
+
+static const char *unit_note(enum cow_clock clock)
+{
+	return clock == CLK_ICOUNT ?
+		       "CLOCK=icount: a nanosecond is an instruction, all processes share one core." :
+		       "CLOCK=wall: time of emulated code on the host's cores.";
+}
+
+static struct table *table_redis(const struct report *rep, enum cow_clock clock,
+				 const char *name, const char *values)
+{
+	struct table *t = query(
+		rep, clock, name, 1,
+		"WITH " ARMS
+		", r AS (SELECT arm, phase, median(avg_ns) AS avg, median(p50_ns) AS p50, median(p99_ns) AS p99, median(p999_ns) AS p999, median(max_ns) AS max, median(faults) AS faults, median(cpu_ns) AS cpu, median(wait_ns) AS wait FROM request WHERE clock = ?1 AND name = ?2 GROUP BY arm, phase)"
+		", f AS (SELECT arm, median(fork_us) AS fork, median(save_ms) AS save, median(cow_bytes) AS cow, median(growth_kb) AS growth, median(server_peak_kb) AS server, median(child_peak_kb) AS child FROM redis WHERE clock = ?1 AND name = ?2 GROUP BY arm) "
+		"SELECT a.arm AS arm, num(1e9 / s.avg, 0) AS 'SETs/s', num(b.avg / s.avg, 3) AS ratio, num(s.p50 / 1e3, 0) AS 'p50 us', num(s.p99 / 1e3, 0) AS 'p99 us', num(s.p99 / b.p99, 3) AS ratio,"
+		" num(s.p999 / 1e3, 0) AS 'p99.9 us', num(s.max / 1e3, 0) AS 'max us', num(o.p99 / 1e3, 0) AS 'p99 outside us', num(s.faults, 0) AS faults,"
+		" num(s.cpu / 1e3, 1) AS 'CPU us', num(s.cpu / b.cpu, 3) AS ratio, num(s.wait / 1e3, 1) AS 'wait us', num(fork / 1e3, 1) AS 'fork ms', num(save / 1e3, 2) AS 'save s',"
+		" num(cow / 1e6, 1) AS 'COW MB', num(growth / 1e3, 1) AS 'growth MB', num(server / 1e3, 0) AS 'server MB', num(child / 1e3, 0) AS 'child MB' "
+		"FROM arms a LEFT JOIN r s ON s.arm = a.arm AND s.phase = 'save' LEFT JOIN r b ON b.arm = 'baseline' AND b.phase = 'save' LEFT JOIN r o ON o.arm = a.arm AND o.phase = 'outside' LEFT JOIN f ON f.arm = a.arm " BY_ARM);
+
+	if (!t)
+		return NULL;
+	table_title(t, "Redis, %s (%s)", values, clock_name(clock));
+	table_note(
+		t,
+		"During the save, unless it says outside; medians over the rounds; ratios to baseline. CPU, wait: for how long the server's main thread ran for a SET, and waited for a CPU to run on. fork: Redis' latest_fork_usec. COW: what Redis reports; growth: the most by which the machine's anonymous memory grew; server and child: peak RSS. In every cell the file saved was loaded again and is, byte for byte, what was in memory at one instant between BGSAVE and its answer. %s",
+		unit_note(clock));
+	return t;
+}
+
+struct table *table_redis64(const struct report *rep, enum cow_clock clock)
+{
+	return table_redis(rep, clock, "redis64",
+			   "values of 64 bytes: scattered writes");
+}
+
+struct table *table_redis32k(const struct report *rep, enum cow_clock clock)
+{
+	return table_redis(rep, clock, "redis32k",
+			   "values of 32 KiB: eight pages in a row");
+}
+
+/* A server that forks for each request */
+struct table *table_prefork(const struct report *rep, enum cow_clock clock)
+{
+	struct table *t = query(
+		rep, clock, "prefork", 1,
+		"WITH " ARMS
+		", r AS (SELECT arm, median(count) AS n, median(avg_ns) AS avg, median(p50_ns) AS p50, median(p99_ns) AS p99, median(p999_ns) AS p999, median(max_ns) AS max, median(faults) AS faults FROM request WHERE clock = ?1 AND name = ?2 AND phase = 'all' GROUP BY arm) "
+		"SELECT a.arm AS arm, num(1e9 / r.avg, 1) AS 'requests/s', num(b.avg / r.avg, 3) AS ratio, num(r.p50 / 1e3, 0) AS 'p50 us', num(r.p99 / 1e3, 0) AS 'p99 us', num(r.p999 / 1e3, 0) AS 'p99.9 us', num(r.max / 1e3, 0) AS 'max us', num(r.faults / r.n, 1) AS 'faults a request' "
+		"FROM arms a LEFT JOIN r ON r.arm = a.arm LEFT JOIN r b ON b.arm = 'baseline' " BY_ARM);
+
+	if (!t)
+		return NULL;
+	table_title(t, "A child for each request (%s)", clock_name(clock));
+	table_note(
+		t,
+		"16 MiB of heap, a child writes 1 MiB of it in one run, answers and exits; the rate includes its end, the latency does not. %s",
+		unit_note(clock));
+	return t;
+}
+
+/* fork() itself, by size and arm; the second one after the first one's faults */
+struct table *table_fork(const struct report *rep, enum cow_clock clock)
+{
+	struct table *t = query(
+		rep, clock, "fork", 3,
+		"WITH sizes(size, label) AS (VALUES (16777216, '16 MiB'), (67108864, '64 MiB'), (268435456, '256 MiB'), (1073741824, '1 GiB'), (4294967296, '4 GiB'))"
+		", r AS (SELECT arm, size, state, median(fork_ns) AS fork, median(write_ns) AS write, median(end_ns) AS end FROM fork WHERE clock = ?1 AND name = ?2 GROUP BY arm, size, state) "
+		"SELECT label AS size, a.arm AS arm, num(a.fork / 1e3, 0) AS 'fork us', num(a.fork / b.fork, 3) AS ratio, num(a.write / 1e6, 1) AS 'writes ms', num(a.write / b.write, 3) AS ratio, num(a.end / 1e3, 0) AS 'end us',"
+		" num(c.fork / 1e3, 0) AS 'second fork us', num(c.fork / d.fork, 3) AS ratio, num(c.write / 1e6, 1) AS 'writes ms', num(c.end / 1e3, 0) AS 'end us' "
+		"FROM sizes s JOIN r a ON a.size = s.size AND a.state = 'filled' AND a.fork IS NOT NULL LEFT JOIN r b ON b.size = s.size AND b.state = 'filled' AND b.arm = 'baseline'"
+		" LEFT JOIN r c ON c.size = s.size AND c.state = 'copied' AND c.arm = a.arm LEFT JOIN r d ON d.size = s.size AND d.state = 'copied' AND d.arm = 'baseline' "
+		"ORDER BY s.size, a.arm COLLATE arm");
+
+	if (!t)
+		return NULL;
+	table_title(t, "fork(), and the writes after it (%s)",
+		    clock_name(clock));
+	table_note(
+		t,
+		"A snapshot pays fork() and then a fault for what is written: here a word in every page. The second fork finds the pages as the first one's faults have left them: in large folios, where they were copied so, which fork() and the child's end handle at one go. %s",
+		unit_note(clock));
+	return t;
+}
+
+/* The least memory that an arm passes with */
+struct table *table_limits(const struct report *rep, enum cow_clock clock)
+{
+	struct table *t = query(
+		rep, clock, "memory", 3,
+		"WITH r AS (SELECT workload, arm, median(peak_kb) AS peak, median(pass_kb) AS pass, median(fail_kb) AS fail FROM memory WHERE clock = ?1 AND name = ?2 AND workload IN ('seq', 'sparse8', 'sparse64') GROUP BY workload, arm) "
+		"SELECT a.workload AS workload, a.arm AS arm, num(a.peak, 0) AS 'peak without limit KiB', num(a.pass, 0) AS 'passes with KiB', num(a.fail, 0) AS 'fails with KiB', iif(a.pass < b.pass, '', '+') || num(a.pass - b.pass, 0) AS 'more than baseline KiB' "
+		"FROM r a LEFT JOIN r b ON b.workload = a.workload AND b.arm = 'baseline' WHERE a.pass IS NOT NULL ORDER BY a.workload COLLATE workload, a.arm COLLATE arm");
+
+	if (!t)
+		return NULL;
+	table_title(t, "The least memory (%s)", clock_name(clock));
+	table_note(
+		t, "%s",
+		"cowbench in a memory cgroup of its own, run again with ever closer limits: the smallest with which it passed, and the largest with which the OOM killer came. Precopy may use what is free (the peak), but must need no more than baseline does.");
+	return t;
+}
+
+/* One row an arm: 1000 pages, or faults, a second by writers and space */
+static struct table *table_writers(const struct report *rep,
+				   enum cow_clock clock, const char *what,
+				   const char *count, const char *note)
+{
+	char *sql = xstrdup("WITH " ARMS "SELECT a.arm AS arm");
+	struct table *t;
+
+	for (int k = 0; k < 8; k++) {
+		const char *space = k < 4 ? "shared" : "own";
+
+		append(&sql,
+		       ", (SELECT num(median(%s) * 1e6 / median(elapsed_ns), 1) FROM scaling s WHERE clock = ?1 AND name = ?2 AND s.arm = a.arm AND writers = %d AND space = '%s') AS '%d %s'",
+		       count, 1 << k % 4, space, 1 << k % 4, space);
+	}
+	append(&sql, " FROM arms a " BY_ARM);
+	t = query(rep, clock, "scaling", 1, sql);
+	free(sql);
+	if (!t)
+		return NULL;
+	table_title(t, "%s a second, in thousands, by writers (%s)", what,
+		    clock_name(clock));
+	table_note(t, "%s %s", note, unit_note(clock));
+	return t;
+}
+
+struct table *table_pages(const struct report *rep, enum cow_clock clock)
+{
+	return table_writers(
+		rep, clock, "Pages written", "pages",
+		"shared: threads of one process write their parts of one mapping; own: processes with a mapping each.");
+}
+
+struct table *table_faults(const struct report *rep, enum cow_clock clock)
+{
+	return table_writers(
+		rep, clock, "Faults", "faults",
+		"A window serves many pages with one fault: see the table above for what is done.");
+}
+
+/* ns a page of one writer, by size */
+struct table *table_sizes(const struct report *rep, enum cow_clock clock)
+{
+	struct table *t = query(
+		rep, clock, "scaling", 1,
+		"WITH " ARMS
+		", r AS (SELECT arm, size, median(elapsed_ns) / median(pages) AS ns FROM scaling WHERE clock = ?1 AND name = ?2 AND writers = 1 AND space = 'shared' AND size IN (16777216, 67108864, 268435456, 1073741824, 4294967296) GROUP BY arm, size) "
+		"SELECT a.arm AS arm, num(max(ns) FILTER (WHERE size = 16777216), 1) AS '16 MiB', num(max(ns) FILTER (WHERE size = 67108864), 1) AS '64 MiB', num(max(ns) FILTER (WHERE size = 268435456), 1) AS '256 MiB',"
+		" num(max(ns) FILTER (WHERE size = 1073741824), 1) AS '1 GiB', num(max(ns) FILTER (WHERE size = 4294967296), 1) AS '4 GiB', num(max(ns) / min(ns), 3) AS 'largest to smallest' "
+		"FROM arms a LEFT JOIN r ON r.arm = a.arm GROUP BY a.arm " BY_ARM);
+
+	if (!t)
+		return NULL;
+	table_title(t, "ns a page written, by size of the region (%s)",
+		    clock_name(clock));
+	table_note(
+		t,
+		"One writer. The cost of a page must not depend on the region's size; a size that the guest's memory (MEM) has no room for, three times over, is empty: below, precopy keeps its margin. %s",
+		unit_note(clock));
+	return t;
+}
