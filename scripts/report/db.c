@@ -168,6 +168,22 @@ double db_number(sqlite3 *db, const char *sql, const char *types, ...)
 	return val;
 }
 
+/* The same as text, to be freed; NULL where there is none */
+char *db_text(sqlite3 *db, const char *sql, const char *types, ...)
+{
+	sqlite3_stmt *query;
+	char *val = NULL;
+	va_list ap;
+
+	va_start(ap, types);
+	query = db_vquery(db, sql, types, ap);
+	va_end(ap);
+	if (db_next(&query) && col_text(query, 0))
+		val = xstrdup(col_text(query, 0));
+	sqlite3_finalize(query);
+	return val;
+}
+
 const char *col_text(sqlite3_stmt *query, int col)
 {
 	return (const char *)sqlite3_column_text(query, col);

@@ -21,6 +21,7 @@ sqlite3_stmt *db_vquery(sqlite3 *db, const char *sql, const char *types,
 bool db_next(sqlite3_stmt **query);
 void db_run(sqlite3 *db, const char *sql, const char *types, ...);
 double db_number(sqlite3 *db, const char *sql, const char *types, ...);
+char *db_text(sqlite3 *db, const char *sql, const char *types, ...);
 
 const char *col_text(sqlite3_stmt *query, int col);
 uint64_t col_u64(sqlite3_stmt *query, int col);

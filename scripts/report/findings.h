@@ -5,9 +5,9 @@
 
 #include "summary.h"
 
-#define FINDINGS 3
-/* A sentence each, to be freed: the gain, the price, the tail */
-extern char *(*const findings[FINDINGS])(sqlite3 *db);
+enum { FINDING_GAIN, FINDING_PRICE, FINDING_TAIL, FINDINGS };
+
+char *finding(sqlite3 *db, int which);
 
 /**
  * enum holds - what becomes of a claim
@@ -19,27 +19,16 @@ extern char *(*const findings[FINDINGS])(sqlite3 *db);
 enum holds { CLAIM_HOLDS, CLAIM_PARTLY, CLAIM_FAILS, CLAIM_OPEN };
 
 /**
- * struct votes - what a run says of a claim
- * @out: why, in parts that "; " divides
- * @yes: parts that bear it out
- * @no: parts that contradict it
- */
-struct votes {
-	FILE *out;
-	size_t yes, no;
-};
-
-/**
  * struct claim - one of the study's claims
  * @text: the claim
  * @command: how the numbers are made again
  * @open: what is said where nothing decides
  * @close: what is said behind all
- * @judge: says what a boot decides
+ * @sql: queries evidence, how many points of it are for the claim, and how many
+ * there are
  */
 struct claim {
-	const char *text, *command, *open, *close;
-	void (*judge)(sqlite3 *db, enum cow_clock clock, struct votes *v);
+	const char *text, *command, *open, *close, *sql;
 };
 
 enum { CLAIM_COPYING, CLAIM_HUGE_PAGES, CLAIM_PRECOPY, CLAIM_CALL, CLAIMS };

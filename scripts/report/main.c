@@ -284,8 +284,8 @@ static int write_files(const struct report *rep, const char *dir)
 static void print_result(const struct report *rep, const char *dir)
 {
 	print_table1(rep, stdout);
-	for (size_t i = 0; i < FINDINGS; i++) {
-		char *s = findings[i](rep->run->db);
+	for (int i = 0; i < FINDINGS; i++) {
+		char *s = finding(rep->run->db, i);
 
 		put_wrapped(stdout, s, TEXT_WIDTH);
 		free(s);

@@ -63,8 +63,8 @@ void section_findings(const struct report *rep, struct doc *doc)
 
 	doc_put(doc, DOC_SUB, "Linux %s, git %s, %s", run->env.release,
 		run->env.git, run->env.date);
-	for (size_t i = 0; i < FINDINGS; i++) {
-		s = findings[i](run->db);
+	for (int i = 0; i < FINDINGS; i++) {
+		s = finding(run->db, i);
 		doc_put(doc, DOC_STEP, "%s", s);
 		free(s);
 	}

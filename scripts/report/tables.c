@@ -30,11 +30,8 @@ static char *rounds_of(sqlite3 *db, const char *view, enum cow_clock clock,
 	char *sql = xasprintf(
 		"SELECT ifnull(iif(min(rounds) = max(rounds), max(rounds) || ' in every arm', group_concat(arm || ' ' || rounds, ', ')), 'none') FROM %s WHERE clock = ? AND workload = ? AND NOT is_sweep(arm)",
 		view);
-	sqlite3_stmt *q = db_query(db, sql, "ss", clock_name(clock), workload);
-	char *rounds = NULL;
+	char *rounds = db_text(db, sql, "ss", clock_name(clock), workload);
 
-	while (db_next(&q))
-		rounds = xstrdup(col_text(q, 0));
 	free(sql);
 	return rounds;
 }

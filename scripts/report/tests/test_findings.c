@@ -69,9 +69,9 @@ static void expect(char *text, const char *part)
 static void test_nothing(void **state)
 {
 	(void)state;
-	expect(findings[0](db), "is not known");
-	expect(findings[1](db), "is not known");
-	expect(findings[2](db), "is not known");
+	expect(finding(db, FINDING_GAIN), "is not known");
+	expect(finding(db, FINDING_PRICE), "is not known");
+	expect(finding(db, FINDING_TAIL), "is not known");
 }
 
 static void test_gain(void **state)
@@ -80,12 +80,12 @@ static void test_gain(void **state)
 	touch(CLK_ICOUNT, "baseline", "seq", 1, 0);
 	touch(CLK_ICOUNT, "fixed", "seq", 0.6, 0);
 	touch(CLK_ICOUNT, "adaptive", "seq", 0.5, 0);
-	expect(findings[0](db), "pays for sequential writes: with adaptive");
-	expect(findings[0](db),
+	expect(finding(db, FINDING_GAIN), "pays for sequential writes: with adaptive");
+	expect(finding(db, FINDING_GAIN),
 	       "0.500 of baseline's cost (2000 against 4000 instructions)");
 	touch(CLK_WALL, "baseline", "seq", 1, 0);
 	touch(CLK_WALL, "adaptive", "seq", 0.4, 0);
-	expect(findings[0](db), "and by the wall clock 0.400 (");
+	expect(finding(db, FINDING_GAIN), "and by the wall clock 0.400 (");
 }
 
 static void test_loss(void **state)
@@ -93,8 +93,8 @@ static void test_loss(void **state)
 	(void)state;
 	touch(CLK_WALL, "baseline", "seq", 1, 0);
 	touch(CLK_WALL, "next", "seq", 1.2, 0);
-	expect(findings[0](db), "does not pay");
-	expect(findings[0](db), "1.200 of baseline's");
+	expect(finding(db, FINDING_GAIN), "does not pay");
+	expect(finding(db, FINDING_GAIN), "1.200 of baseline's");
 }
 
 static void test_price(void **state)
@@ -103,18 +103,18 @@ static void test_price(void **state)
 	touch(CLK_ICOUNT, "baseline", "seq", 1, 0);
 	touch(CLK_ICOUNT, "adaptive", "seq", 0.5, 0);
 	touch(CLK_ICOUNT, "adaptive", "sparse8", 1.01, 0);
-	expect(findings[1](db),
+	expect(finding(db, FINDING_PRICE),
 	       "next to nothing: the worst workload of adaptive is sparse8, at 1.010");
 	touch(CLK_ICOUNT, "fixed", "seq", 0.6, 0);
 	touch(CLK_ICOUNT, "fixed", "sparse64", 7.5, 15000);
-	expect(findings[1](db),
+	expect(finding(db, FINDING_PRICE),
 	       "fixed, which opens a window at every fault, costs up to 7.50 (sparse64)");
-	expect(findings[1](db), "15.0 pages in vain");
+	expect(finding(db, FINDING_PRICE), "15.0 pages in vain");
 	touch(CLK_ICOUNT, "adaptive", "rand", 1.05, 300);
-	expect(findings[1](db), "costs other writers little");
-	expect(findings[1](db), "300 were never written (10.00%");
+	expect(finding(db, FINDING_PRICE), "costs other writers little");
+	expect(finding(db, FINDING_PRICE), "300 were never written (10.00%");
 	touch(CLK_ICOUNT, "adaptive", "zipf", 1.5, 0);
-	expect(findings[1](db), "has a price");
+	expect(finding(db, FINDING_PRICE), "has a price");
 }
 
 static void test_tail(void **state)
@@ -124,11 +124,11 @@ static void test_tail(void **state)
 	touch(CLK_ICOUNT, "adaptive", "seq", 0.5, 0);
 	set("adaptive", "touch", "faults", 50);
 	set("adaptive", "touch", "p999_ns", 18000);
-	expect(findings[2](db), "95.0% of the sequential writes take no fault");
-	expect(findings[2](db), "fewer and longer");
-	expect(findings[2](db), "(2.0 times)");
+	expect(finding(db, FINDING_TAIL), "95.0% of the sequential writes take no fault");
+	expect(finding(db, FINDING_TAIL), "fewer and longer");
+	expect(finding(db, FINDING_TAIL), "(2.0 times)");
 	set("adaptive", "touch", "p999_ns", 8000);
-	expect(findings[2](db), "does not pay for it");
+	expect(finding(db, FINDING_TAIL), "does not pay for it");
 }
 
 static void verdict(int claim, enum holds want, const char *part)
