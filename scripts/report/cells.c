@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "cells.h"
+#include "load.h"
 #include "user.h"
 
 #define FILE_LIMIT ((size_t)16 << 20)

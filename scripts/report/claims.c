@@ -28,8 +28,8 @@ const struct claim claims[CLAIMS] = {
 		"make run ARMS=baseline WORKLOADS=seq",
 		"baseline was not measured on seq with the histogram on",
 		"the copy's share is larger here than on hardware with ERMS: there still less is left of the claim",
-		SEQ "SELECT printf('%s the copy is %.0f of a fault''s service of %.0f, %.0f%%', unit, k.avg_ns, s.avg_ns, 100 * k.avg_ns / s.avg_ns)"
-		" || iif(w.avg_ns > 0, printf(' (and %.0f%% of the %.0f that the writer waits, kernel entry and exit included)', 100 * k.avg_ns / w.avg_ns, w.avg_ns), ''), k.avg_ns > s.avg_ns / 2, 1 "
+		SEQ "SELECT printf('%s the copy is %s of a fault''s service of %s, %s%%', unit, num(k.avg_ns, 0), num(s.avg_ns, 0), num(100 * k.avg_ns / s.avg_ns, 0))"
+		" || iif(w.avg_ns > 0, printf(' (and %s%% of the %s that the writer waits, kernel entry and exit included)', num(100 * k.avg_ns / w.avg_ns, 0), num(w.avg_ns, 0)), ''), k.avg_ns > s.avg_ns / 2, 1 "
 		"FROM c JOIN svc s ON s.clock = c.clock AND s.arm = 'baseline' JOIN summary k ON k.clock = c.clock AND k.arm = 'baseline' AND k.workload = 'seq' AND k.source = 'debugfs' AND k.stage = 'copy' AND k.avg_ns > 0"
 		" LEFT JOIN seq w ON w.clock = c.clock AND w.arm = 'baseline' ORDER BY c.clock",
 	},

@@ -6,7 +6,7 @@
  */
 #include <cjson/cJSON.h>
 
-#include "crosscheck.h"
+#include "load.h"
 
 #define FILE_LIMIT (1UL << 20)
 #define MAX_PARTS 12
@@ -151,25 +151,4 @@ void crosscheck_load(sqlite3 *db, const char *dir)
 		free(buf);
 		free(path);
 	}
-}
-
-/**
- * crosscheck_sentence - how the cross-check went, and where it is
- * @db: the run's store
- *
- * Return: the sentence, to be freed; NULL where the run has none.
- */
-char *crosscheck_sentence(sqlite3 *db)
-{
-	sqlite3_stmt *q = db_query(
-		db, "SELECT count(*), sum(counts), sum(times) FROM agreement",
-		"");
-	char *s = NULL;
-
-	while (db_next(&q))
-		if (col_u64(q, 0))
-			s = xasprintf(
-				"Histogram, log, cowlat, delay accounting and the writer, asked all at once in %s arms: the counts agree in %s, the times in %s. crosscheck.html has them side by side, and where a fault's time goes.",
-				col_text(q, 0), col_text(q, 1), col_text(q, 2));
-	return s;
 }

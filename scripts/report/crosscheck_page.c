@@ -2,8 +2,7 @@
 /* crosscheck_page.c - the page that shows that the numbers are right */
 #include <inttypes.h>
 
-#include "crosscheck_page.h"
-#include "doc.h"
+#include "report.h"
 
 #define BAR_WIDTH 620.0
 
@@ -160,6 +159,27 @@ static void put_stages(struct doc *doc, sqlite3 *db)
 		doc_table(doc, t);
 		free(sql);
 	}
+}
+
+/**
+ * crosscheck_sentence - how the cross-check went, and where it is
+ * @db: the run's store
+ *
+ * Return: the sentence, to be freed; NULL where the run has none.
+ */
+char *crosscheck_sentence(sqlite3 *db)
+{
+	sqlite3_stmt *q = db_query(
+		db, "SELECT count(*), sum(counts), sum(times) FROM agreement",
+		"");
+	char *s = NULL;
+
+	while (db_next(&q))
+		if (col_u64(q, 0))
+			s = xasprintf(
+				"Histogram, log, cowlat, delay accounting and the writer, asked all at once in %s arms: the counts agree in %s, the times in %s. crosscheck.html has them side by side, and where a fault's time goes.",
+				col_text(q, 0), col_text(q, 1), col_text(q, 2));
+	return s;
 }
 
 /**

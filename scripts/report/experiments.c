@@ -7,7 +7,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 
-#include "experiments.h"
+#include "load.h"
 
 #define FILE_LIMIT ((size_t)16 << 20)
 #define COLS_MAX 64

@@ -4,10 +4,8 @@
 #include <argp.h>
 #include <errno.h>
 
-#include "crosscheck_page.h"
 #include "findings.h"
 #include "gate.h"
-#include "packed.h"
 #include "report.h"
 
 #ifndef COWREPORT_VERSION

@@ -43,13 +43,7 @@ const char *clock_name(enum cow_clock clock)
 	return clocks[clock < CLK_NR ? clock : CLK_UNKNOWN];
 }
 
-/**
- * clock_by_name - the clock of that name
- * @s: bytes
- * @len: how many
- *
- * Return: CLK_WALL, CLK_ICOUNT, or CLK_UNKNOWN for any other word.
- */
+/* The clock of that name; CLK_UNKNOWN for any other word */
 enum cow_clock clock_by_name(const char *s, size_t len)
 {
 	for (int i = 0; i < CLK_UNKNOWN; i++)
@@ -58,12 +52,7 @@ enum cow_clock clock_by_name(const char *s, size_t len)
 	return CLK_UNKNOWN;
 }
 
-/**
- * arm_rank - the place of an arm in the list of known arms
- * @arm: its name
- *
- * Return: from 0; for an unknown arm, the number of known ones.
- */
+/* The place of an arm among those known; for another, their number */
 size_t arm_rank(const char *arm)
 {
 	return rank(arms, ARRAY_SIZE(arms), arm);
@@ -84,13 +73,7 @@ int cmp_stage(const char *a, const char *b)
 	return cmp_ranked(stages, ARRAY_SIZE(stages), a, b);
 }
 
-/**
- * cmp_key - the order of the report: clock, arm, workload, round
- * @a: a key
- * @b: a key
- *
- * Return: as strcmp() does.
- */
+/* The order of the report: clock, arm, workload, round */
 int cmp_key(const struct cell_key *a, const struct cell_key *b)
 {
 	int c;
@@ -105,13 +88,7 @@ int cmp_key(const struct cell_key *a, const struct cell_key *b)
 	return c;
 }
 
-/**
- * key_parse - read arm, workload and round out of a folder's name
- * @s: the name, such as "adaptive.redis32k.1"
- * @key: the result; its clock is left alone
- *
- * Return: false where it is no such name.
- */
+/* Read arm, workload and round out of a name as "adaptive.redis32k.1" */
 bool key_parse(const char *s, struct cell_key *key)
 {
 	const char *dot = strchr(s, '.'), *last = strrchr(s, '.');
@@ -124,12 +101,7 @@ bool key_parse(const char *s, struct cell_key *key)
 	       key->round <= ROUND_MAX;
 }
 
-/**
- * service_stage - the stage that is one COW of this arm
- * @arm: its name
- *
- * Return: "fault", or "hugetlb_copy" where a COW copies 2 MiB.
- */
+/* The stage that is one COW of this arm */
 const char *service_stage(const char *arm)
 {
 	return strcmp(arm, "hugetlb") ? "fault" : "hugetlb_copy";
@@ -156,12 +128,6 @@ bool sweep_point(const char *arm, unsigned int *window, bool *large)
 	return true;
 }
 
-/**
- * is_sweep - is this arm a point of the window sweep
- * @arm: its name
- *
- * Return: true if so.
- */
 bool is_sweep(const char *arm)
 {
 	unsigned int window;
@@ -170,24 +136,14 @@ bool is_sweep(const char *arm)
 	return sweep_point(arm, &window, &large);
 }
 
-/**
- * arm_prepares - is COW broken for the writer, not by it
- * @arm: its name
- *
- * Return: true where the writer's faults are fewer than the COWs, or none.
- */
+/* COW is broken for the writer: its faults are fewer than the COWs */
 bool arm_prepares(const char *arm)
 {
 	return !strcmp(arm, "manual_cow") || !strcmp(arm, "populate_write") ||
 	       !strcmp(arm, "helper");
 }
 
-/**
- * wall_only - is this measured under the wall clock alone
- * @key: clock and round do not matter
- *
- * Return: true where it needs a second core, which icount has not.
- */
+/* It needs a second core, which icount has not */
 bool wall_only(const struct cell_key *key)
 {
 	return !strcmp(key->arm, "helper") ||

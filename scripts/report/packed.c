@@ -7,8 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "packed.h"
-#include "util.h"
+#include "run.h"
 
 /* Run a program; what it says goes to standard error; 0 or why it failed */
 static char *run(const char *const argv[])

@@ -4,12 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "plot.h"
+
+#define SVG_LIMIT ((size_t)8 << 20)
 
 /* One colour and one dash for each known arm, and one for all others */
 static const char *const colours[] = {
@@ -81,7 +82,7 @@ static void put_terminal(FILE *gp, int height)
 {
 	fprintf(gp,
 		"set encoding utf8\nset terminal svg size 640,%d dynamic noenhanced font 'Helvetica,Arial,sans-serif,15' linewidth 1.3 background '#ffffff'\n"
-		"set output\nset border 3 lc rgb '#666666'\nset tics nomirror\nset tmargin 3\nset grid lc rgb '#e2e2e2' lw 0.7 dt 1\n",
+		"set border 3 lc rgb '#666666'\nset tics nomirror\nset tmargin 3\nset grid lc rgb '#e2e2e2' lw 0.7 dt 1\n",
 		height);
 }
 
@@ -110,89 +111,56 @@ int height_with_key(size_t entries)
 	return entries > 4 ? 410 + 22 * (int)((entries + 1) / 2) : 430;
 }
 
-/* All that was written to a file; the length without the 0 behind it */
-static char *slurp(FILE *f, size_t *len)
-{
-	long size = fseek(f, 0, SEEK_END) ? 0 : ftell(f);
-	char *buf = xzalloc((size_t)size + 1);
-
-	rewind(f);
-	*len = fread(buf, 1, (size_t)size, f);
-	buf[*len] = '\0';
-	return buf;
-}
-
 /* gnuplot quotes the script, points at the spot, and ends with the reason */
-static const char *last_line(char *text)
+static char *last_line(FILE *f)
 {
-	size_t n = strlen(text);
-	char *nl;
+	char *line = NULL, *last = xstrdup("it said nothing");
+	size_t size = 0;
 
-	while (n && strchr(" \t\n", text[n - 1]))
-		text[--n] = '\0';
-	nl = strrchr(text, '\n');
-	if (nl)
-		text = nl + 1;
-	text += strspn(text, " \t");
-	return *text ? text : "it said nothing";
+	while (getline(&line, &size, f) > 0) {
+		char *s = line + strspn(line, " \t\n");
+
+		s[strcspn(s, "\n")] = '\0';
+		if (!*s)
+			continue;
+		free(last);
+		last = xstrdup(s);
+	}
+	free(line);
+	return last;
 }
 
-/* Run gnuplot with these as standard input, output and error; an errno */
-static int spawn(FILE *const std[3], int *status)
+/* Give gnuplot a script, which draws to @path; NULL, or why it failed */
+static char *run_gnuplot(const struct memo *script, const char *path,
+			 const char *file)
 {
-	char *const argv[] = { (char *)"gnuplot", NULL };
-	posix_spawn_file_actions_t fa;
-	pid_t pid;
-	int err;
+	char name[] = "/tmp/cowreport-XXXXXX", *cmd, *said, *why = NULL;
+	int fd = mkostemp(name, O_CLOEXEC), status;
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
-	posix_spawn_file_actions_init(&fa);
-	for (int i = 0; i < 3; i++)
-		posix_spawn_file_actions_adddup2(&fa, fileno(std[i]), i);
-	err = posix_spawnp(&pid, argv[0], &fa, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&fa);
-	while (!err && waitpid(pid, status, 0) < 0 && errno == EINTR)
-		;
-	return err;
-}
-
-/* Give gnuplot a script; take the SVG. NULL, and *why, where it failed. */
-static char *run_gnuplot(const struct memo *script, const char *file,
-			 char **why)
-{
-	FILE *std[3] = { tmpfile(), tmpfile(), tmpfile() };
-	char *svg = NULL, *said = NULL;
-	int status = 0, err;
-	size_t len;
-
-	if (!std[0] || !std[1] || !std[2] ||
-	    fwrite(script->s, 1, script->len, std[0]) != script->len ||
-	    fflush(std[0])) {
-		*why = xasprintf("no room for a temporary file: %s",
+	if (!f)
+		return xasprintf("no room for a temporary file: %s",
 				 strerror(errno));
-		goto out;
-	}
-	rewind(std[0]);
-	err = spawn(std, &status);
-	if (err == ENOENT) {
-		*why = xstrdup(
+	fputs("set output '", f);
+	for (; *path; path++)
+		fprintf(f, *path == '\'' ? "''" : "%c", *path);
+	fprintf(f, "'\n%s", script->s);
+	fclose(f);
+	cmd = xasprintf("gnuplot %s 2>&1", name);
+	f = popen(cmd, "r");
+	free(cmd);
+	if (!f)
+		out_of_memory();
+	said = last_line(f);
+	status = pclose(f);
+	unlink(name);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+		why = xstrdup(
 			"gnuplot is not installed (apt-get install gnuplot-nox)");
-		goto out;
-	}
-	svg = slurp(std[1], &len);
-	if (!err && !status && strstr(svg, "</svg>"))
-		goto out;
-	free(svg);
-	svg = NULL;
-	said = slurp(std[2], &len);
-	*why = err ? xasprintf("gnuplot does not start: %s", strerror(err)) :
-		     xasprintf("gnuplot did not draw %s: %s", file,
-			       last_line(said));
-out:
+	else if (status)
+		why = xasprintf("gnuplot did not draw %s: %s", file, said);
 	free(said);
-	for (int i = 0; i < 3; i++)
-		if (std[i])
-			fclose(std[i]);
-	return svg;
+	return why;
 }
 
 static void plot_free(struct plot *p)
@@ -233,11 +201,17 @@ int drawing_end(struct drawing *d, struct plots *p, bool any)
 {
 	char *path = xasprintf("%s/%s", p->dir, d->plot.file);
 
+	size_t len;
+
 	memo_end(&d->gp);
 	if (any)
-		d->plot.svg = run_gnuplot(&d->gp, d->plot.file, &p->why);
-	if (d->plot.svg && write_file(path, d->plot.svg, strlen(d->plot.svg)))
-		p->why = xasprintf("%s: %s", path, strerror(errno));
+		p->why = run_gnuplot(&d->gp, path, d->plot.file);
+	if (any && !p->why &&
+	    (read_file(path, SVG_LIMIT, &d->plot.svg, &len) != FILE_OK ||
+	     !strstr(d->plot.svg, "</svg>")))
+		p->why = xasprintf("gnuplot did not draw %s", d->plot.file);
+	if (p->why)
+		unlink(path);
 	if (any && !p->why)
 		vec_push(&p->plot, d->plot);
 	else

@@ -67,6 +67,10 @@ struct table *table_pages(const struct report *rep, enum cow_clock clock);
 struct table *table_faults(const struct report *rep, enum cow_clock clock);
 struct table *table_sizes(const struct report *rep, enum cow_clock clock);
 
+/* crosscheck.html, and what report.md says of it; to be freed, or NULL */
+bool crosscheck_page(sqlite3 *db, FILE *out);
+char *crosscheck_sentence(sqlite3 *db);
+
 /* Sections of their own */
 void section_findings(const struct report *rep, struct doc *doc);
 void section_claims(const struct report *rep, struct doc *doc);

@@ -6,10 +6,7 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
-#include "cells.h"
-#include "crosscheck.h"
-#include "experiments.h"
-#include "run.h"
+#include "load.h"
 
 #define LOG_LIMIT ((size_t)1 << 30)
 #define FILE_LIMIT ((size_t)16 << 20)

@@ -33,6 +33,18 @@ struct run {
 	size_t problems;
 };
 
+/**
+ * struct packed - where a run's input is
+ * @dir: the folder to read
+ * @tmp: the folder to remove afterwards; NULL: none
+ */
+struct packed {
+	char *dir, *tmp;
+};
+
+int packed_open(struct packed *p, const char *dir, char **why);
+void packed_close(struct packed *p);
+
 int run_load(struct run *run, const char *dir);
 void run_free(struct run *run);
 void run_problem(struct run *run, const char *kind, const char *fmt, ...)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* sections.c - the report's sections */
 #define _GNU_SOURCE
-#include "crosscheck.h"
 #include "findings.h"
 #include "report.h"
 

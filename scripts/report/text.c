@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* text.c - lines, words and characters */
 #define _GNU_SOURCE
+#include <locale.h>
+#include <wchar.h>
+
 #include "util.h"
 
-/**
- * lines_init - begin to walk over a buffer
- * @l: the walker
- * @buf: the buffer; NUL bytes are bytes like others
- * @len: its length
- */
+/* Begin to walk over a buffer, in which NUL bytes are bytes like others */
 void lines_init(struct lines *l, const char *buf, size_t len)
 {
 	memset(l, 0, sizeof(*l));
@@ -16,12 +14,7 @@ void lines_init(struct lines *l, const char *buf, size_t len)
 	l->end = buf + len;
 }
 
-/**
- * lines_next - step to the next line
- * @l: the walker
- *
- * Return: false after the last line.
- */
+/* Step to the next line; false after the last */
 bool lines_next(struct lines *l)
 {
 	const char *nl;
@@ -39,14 +32,7 @@ bool lines_next(struct lines *l)
 	return true;
 }
 
-/**
- * split_words - split a line at white space
- * @l: the line
- * @word: its words
- * @max: room for them; what is behind is passed over
- *
- * Return: how many there are, at most @max.
- */
+/* Split a line at white space into at most @max words; their number */
 size_t split_words(const struct lines *l, struct word *word, size_t max)
 {
 	const char *s = l->s, *end = l->s + l->len;
@@ -66,14 +52,7 @@ size_t split_words(const struct lines *l, struct word *word, size_t max)
 	return n;
 }
 
-/**
- * split_csv - split a line at commas
- * @l: the line
- * @word: its cells
- * @max: room for them
- *
- * Return: how many there are; @max + 1 where there are more than @max.
- */
+/* Split a line at commas; the number of cells, @max + 1 if they are more */
 size_t split_csv(const struct lines *l, struct word *word, size_t max)
 {
 	const char *s = l->s, *end = l->s + l->len;
@@ -94,13 +73,7 @@ bool word_is(const struct word *word, const char *s)
 	return strlen(s) == word->len && !memcmp(word->s, s, word->len);
 }
 
-/**
- * is_blank - nothing but white space
- * @s: bytes
- * @len: how many
- *
- * Return: true if so, also for no bytes at all.
- */
+/* Nothing but white space, or nothing at all */
 bool is_blank(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -119,46 +92,25 @@ bool is_blank(const char *s, size_t len)
  */
 size_t utf8_len(const char *s, size_t len)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned char c = (unsigned char)s[0];
-	uint32_t code;
+	static locale_t utf8;
+	mbstate_t state = { 0 };
+	locale_t old;
+	wchar_t c = 0;
 	size_t n;
 
-	if (c < 0x80)
-		return c >= 0x20 && c != 0x7f;
-	if (c >= 0xc2 && c < 0xe0) {
-		n = 2;
-		code = c & 0x1f;
-	} else if (c >= 0xe0 && c < 0xf0) {
-		n = 3;
-		code = c & 0x0f;
-	} else if (c >= 0xf0 && c < 0xf5) {
-		n = 4;
-		code = c & 0x07;
-	} else {
-		return 0;
-	}
-	if (n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if (((unsigned char)s[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | ((unsigned char)s[i] & 0x3f);
-	}
-	if (code < least[n] || code > 0x10ffff || code < 0xa0 ||
-	    (code >= 0xd800 && code < 0xe000) ||
-	    (code >= 0x202a && code <= 0x202e) ||
-	    (code >= 0x2066 && code <= 0x2069))
+	if (!utf8)
+		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+	old = uselocale(utf8);
+	n = mbrtowc(&c, s, len < 4 ? len : 4, &state);
+	uselocale(old);
+	/* control characters, and those that turn a line around */
+	if (n > 4 || c < ' ' || (c >= 0x7f && c < 0xa0) ||
+	    (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
 		return 0;
 	return n;
 }
 
-/**
- * put_plain - print bytes of a file where a terminal may read them
- * @out: where
- * @s: bytes; what is no printing character becomes '?'
- * @len: how many
- */
+/* Print bytes for a terminal: what is no printing character becomes '?' */
 void put_plain(FILE *out, const char *s, size_t len)
 {
 	size_t n;
@@ -172,13 +124,7 @@ void put_plain(FILE *out, const char *s, size_t len)
 	}
 }
 
-/**
- * printable - bytes of a file as text for a terminal
- * @s: bytes
- * @len: how many
- *
- * Return: the text, as put_plain() prints it; to be freed.
- */
+/* The same as a string, to be freed */
 char *printable(const char *s, size_t len)
 {
 	struct memo memo;

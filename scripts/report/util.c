@@ -10,20 +10,13 @@
 
 #include "util.h"
 
-static void __attribute__((noreturn)) out_of_memory(void)
+void out_of_memory(void)
 {
 	fputs("cowreport: out of memory\n", stderr);
 	exit(1);
 }
 
-/**
- * vec_grow - make room in a VEC()
- * @old: the array, or NULL
- * @cap: its capacity, updated
- * @size: size of an element
- *
- * Return: the array, moved; never NULL.
- */
+/* Make room in a VEC() whose elements have @size; the array, moved */
 void *vec_grow(void *old, size_t *cap, size_t size)
 {
 	size_t n = *cap ? *cap * 2 : 8;
@@ -35,12 +28,6 @@ void *vec_grow(void *old, size_t *cap, size_t size)
 	return v;
 }
 
-/**
- * parse_status_name - an enum parse_status in a word
- * @status: the status
- *
- * Return: a constant string.
- */
 const char *parse_status_name(int status)
 {
 	switch (status) {
@@ -55,15 +42,7 @@ const char *parse_status_name(int status)
 	}
 }
 
-/**
- * parse_fail - say why a parser stops
- * @err: where to put it; may be NULL
- * @status: an enum parse_status
- * @line: number of the line, 0 where no single line is to blame
- * @what: a constant string
- *
- * Return: @status.
- */
+/* Put into @err, which may be NULL, why a parser stops; @status */
 int parse_fail(struct parse_error *err, int status, size_t line,
 	       const char *what)
 {
@@ -72,29 +51,14 @@ int parse_fail(struct parse_error *err, int status, size_t line,
 	return status;
 }
 
-/**
- * lines_fail - a parser stops at this line
- * @l: the walker
- * @err: where to say why; may be NULL
- * @what: a constant string
- *
- * Return: PARSE_TRUNCATED where the file was cut in the line, else
- * PARSE_MALFORMED.
- */
+/* The same of a line, in which the file was cut or not */
 int lines_fail(const struct lines *l, struct parse_error *err, const char *what)
 {
 	return parse_fail(err, l->open ? PARSE_TRUNCATED : PARSE_MALFORMED,
 			  l->no, what);
 }
 
-/**
- * parse_u64 - read a number that is digits and nothing else
- * @s: bytes
- * @len: how many
- * @val: the number
- *
- * Return: false if it is none, or larger than a ktime_t holds.
- */
+/* Read digits and nothing else; false: not a number, or above NUM_MAX */
 bool parse_u64(const char *s, size_t len, uint64_t *val)
 {
 	uint64_t v = 0;
@@ -112,14 +76,7 @@ bool parse_u64(const char *s, size_t len, uint64_t *val)
 	return true;
 }
 
-/**
- * parse_decimal - read a number with, perhaps, decimals
- * @s: bytes
- * @len: how many
- * @val: the number
- *
- * Return: false if it is none.
- */
+/* The same with decimals, if there are any */
 bool parse_decimal(const char *s, size_t len, long double *val)
 {
 	const char *dot = memchr(s, '.', len);
@@ -145,13 +102,7 @@ bool parse_decimal(const char *s, size_t len, long double *val)
 	return true;
 }
 
-/**
- * name_ok - is this the name of an arm, a workload or a stage
- * @s: bytes
- * @len: how many
- *
- * Return: true for 1 to 31 letters, digits, '_' and '-'.
- */
+/* The name of an arm, a workload or a stage: letters, digits, '_' and '-' */
 bool name_ok(const char *s, size_t len)
 {
 	if (!len || len >= NAME_LEN)
@@ -166,14 +117,7 @@ bool name_ok(const char *s, size_t len)
 	return true;
 }
 
-/**
- * copy_name - take a name over
- * @dst: room for it
- * @s: bytes
- * @len: how many
- *
- * Return: false, and @dst untouched, if name_ok() refuses it.
- */
+/* Take a name over; false, and @dst untouched, if name_ok() refuses it */
 bool copy_name(char dst[NAME_LEN], const char *s, size_t len)
 {
 	if (!name_ok(s, len))
@@ -183,13 +127,7 @@ bool copy_name(char dst[NAME_LEN], const char *s, size_t len)
 	return true;
 }
 
-/**
- * add_sat - add, and stop below NONE
- * @a: a number
- * @b: a number
- *
- * Return: the sum, at most NUM_MAX.
- */
+/* The sum, at most NUM_MAX */
 uint64_t add_sat(uint64_t a, uint64_t b)
 {
 	if (a > NUM_MAX || b > NUM_MAX - a)
@@ -197,12 +135,7 @@ uint64_t add_sat(uint64_t a, uint64_t b)
 	return a + b;
 }
 
-/**
- * round_u64 - round to the nearest whole number, halves up
- * @v: a number
- *
- * Return: the whole number, between 0 and NUM_MAX.
- */
+/* The nearest number from 0 to NUM_MAX, halves rounded up */
 uint64_t round_u64(long double v)
 {
 	if (!(v > 0))
@@ -226,14 +159,7 @@ int cmp_double(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/**
- * median_u64 - the median of whole numbers
- * @v: the numbers, which are sorted
- * @n: how many
- *
- * Return: the middle one; of an even number, the mean of the middle two,
- * halves rounded up; NONE of none.
- */
+/* Sort, and take the middle one or the mean of two, halves up; NONE of none */
 uint64_t median_u64(uint64_t *v, size_t n)
 {
 	if (!n)
@@ -244,13 +170,7 @@ uint64_t median_u64(uint64_t *v, size_t n)
 	return v[n / 2 - 1] + (v[n / 2] - v[n / 2 - 1] + 1) / 2;
 }
 
-/**
- * median_double - the median of numbers
- * @v: the numbers, which are sorted
- * @n: how many
- *
- * Return: the middle one, or the mean of the middle two; NAN of none.
- */
+/* Sort, and take the middle one or the mean of two; NAN of none */
 double median_double(double *v, size_t n)
 {
 	if (!n)
@@ -316,11 +236,7 @@ char *xstrdup(const char *s)
 	return c;
 }
 
-/**
- * append - print to the end of a string
- * @s: the string, moved
- * @fmt: as in printf()
- */
+/* Print to the end of a string, which moves */
 void append(char **s, const char *fmt, ...)
 {
 	char *more, *old = *s;
@@ -341,12 +257,7 @@ void memo_begin(struct memo *memo)
 		out_of_memory();
 }
 
-/**
- * memo_end - end what was begun with memo_begin()
- * @memo: the text
- *
- * Return: the text, to be freed.
- */
+/* The text, to be freed */
 char *memo_end(struct memo *memo)
 {
 	if (fclose(memo->f))
@@ -403,14 +314,7 @@ enum file_status read_file(const char *path, size_t limit, char **buf,
 	return ret;
 }
 
-/**
- * write_file - replace a file, whole or not at all
- * @path: its path
- * @buf: what it shall hold
- * @len: how much
- *
- * Return: 0, or -1 with errno set.
- */
+/* Replace a file, whole or not at all; 0, or -1 with errno set */
 int write_file(const char *path, const char *buf, size_t len)
 {
 	char *tmp = xasprintf("%s.tmp%ld", path, (long)getpid());

@@ -44,6 +44,7 @@
 		memset(vec, 0, sizeof(*(vec))); \
 	} while (0)
 
+void out_of_memory(void) __attribute__((noreturn));
 void *vec_grow(void *old, size_t *cap, size_t size);
 
 /**

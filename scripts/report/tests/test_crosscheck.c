@@ -4,8 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "crosscheck.h"
-#include "crosscheck_page.h"
+#include "load.h"
 #include "report.h"
 #include "summary.h"
 #include "test.h"

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "experiments.h"
+#include "load.h"
 #include "test.h"
 
 #define REQUEST                                                              \
