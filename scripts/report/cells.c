@@ -23,7 +23,6 @@ static const char *const part_files[PARTS] = {
  * @has_dir: there is a folder for it under raw/
  * @unlogged: its listening pass was made with timing alone, without the log
  * @unheard: it has no listening pass
- * @absent: the files that are not there, and should be
  * @ok: the files that could be read
  * @user: the quiet pass
  * @listen: the listening pass
@@ -36,7 +35,7 @@ struct cell {
 	struct cell_key key;
 	char *name;
 	bool has_dir, unlogged, unheard;
-	bool absent[PARTS], ok[PARTS];
+	bool ok[PARTS];
 	struct user_rec user, listen;
 	struct stage_list hist;
 	struct touch_hist touch;
@@ -97,7 +96,10 @@ static void load_part(struct run *run, struct cell *c, enum part part)
 
 	st = read_file(path, FILE_LIMIT, &buf, &len);
 	free(path);
-	c->absent[part] = st == FILE_ABSENT;
+	/* there is none of the listening pass where nobody listened */
+	if (st == FILE_ABSENT && !(c->unheard && part >= PART_LISTEN))
+		db_run(run->db, "INSERT INTO absent VALUES (?, ?)", "ss",
+		       c->name, part_files[part]);
 	if (st == FILE_UNREADABLE)
 		run_problem(run, "cell", "%s: %s cannot be read (%s): left out",
 			    c->name, part_files[part], strerror(errno));
@@ -239,12 +241,8 @@ static void load_cell(struct run *run, struct cell *c)
 		return;
 	c->unheard = is_marked(run, c, "unheard");
 	c->unlogged = c->unheard || is_marked(run, c, "unlogged");
-	for (int p = 0; p < PARTS; p++) {
+	for (int p = 0; p < PARTS; p++)
 		load_part(run, c, (enum part)p);
-		/* the files of the listening pass */
-		if (c->unheard && p >= PART_LISTEN)
-			c->absent[p] = false;
-	}
 	check_verified(run, c, "user.csv", &c->user);
 	check_verified(run, c, "listen.csv", &c->listen);
 	if (c->ok[PART_TOUCH] && c->ok[PART_USER] &&
@@ -259,24 +257,25 @@ static void load_cell(struct run *run, struct cell *c)
 }
 
 /* One line for all files a cell lacks, those that every cell lacks aside */
-static void tell_absent(struct run *run, const struct cell *c,
-			const bool everywhere[PARTS])
+static void tell_absent(struct run *run, const struct cell *c, int dirs)
 {
-	char *list = xstrdup("");
-	size_t all = 0;
+	sqlite3_stmt *q = db_query(
+		run->db,
+		"SELECT count(*), group_concat(file, ', ') FILTER (WHERE (SELECT count(*) FROM absent o WHERE o.file = a.file) < ?2) FROM absent a WHERE name = ?1",
+		"sn", c->name, dirs);
 
-	for (int p = 0; p < PARTS; p++) {
-		all += c->absent[p];
-		if (c->absent[p] && !everywhere[p])
-			append(&list, "%s%s", *list ? ", " : "", part_files[p]);
-	}
-	if (all == PARTS)
-		run_problem(run, "cell", "%s: the folder is empty: left out",
+	if (!c->has_dir)
+		run_problem(run, "cell",
+			    "%s: in the log, but no folder under raw/",
 			    c->name);
-	else if (*list)
-		run_problem(run, "cell", "%s: absent, and left out: %s",
-			    c->name, list);
-	free(list);
+	while (db_next(&q))
+		if (col_u64(q, 0) == PARTS)
+			run_problem(run, "cell",
+				    "%s: the folder is empty: left out",
+				    c->name);
+		else if (col_text(q, 1))
+			run_problem(run, "cell", "%s: absent, and left out: %s",
+				    c->name, col_text(q, 1));
 }
 
 /* What the log and the folder do not have in common */
@@ -403,25 +402,19 @@ static void list_cells(struct run *run, struct cells *cells)
 			cells->cell.v[i].seg = &run->dmesg.seg.v[s++];
 }
 
-/**
- * cells_load - read the cells of a run
- * @run: the run, whose log has been read
- */
 void cells_load(struct run *run)
 {
-	bool everywhere[PARTS] = { true, true, true, true, true };
 	struct cells cells = { 0 };
-	size_t dirs = 0;
-	int series = 0;
+	int series = 0, dirs = 0;
+	sqlite3_stmt *q;
 
+	db_run(run->db, "CREATE TEMP TABLE absent(name, file)", "");
 	list_cells(run, &cells);
 	for (size_t i = 0; i < cells.cell.n; i++) {
 		struct cell *c = &cells.cell.v[i];
 
 		load_cell(run, c);
 		dirs += c->has_dir;
-		for (int p = 0; p < PARTS && c->has_dir; p++)
-			everywhere[p] &= c->absent[p];
 		if (!i || strcmp(c[-1].key.arm, c->key.arm) ||
 		    strcmp(c[-1].key.workload, c->key.workload) ||
 		    c[-1].key.clock != c->key.clock)
@@ -431,23 +424,22 @@ void cells_load(struct run *run)
 		touch_hist_free(&c->touch);
 		stats_free(&c->stats);
 	}
-	for (int p = 0; p < PARTS && dirs; p++)
-		if (everywhere[p])
-			run_problem(run, "cell", "no cell has a file %s",
-				    part_files[p]);
+	q = db_query(
+		run->db,
+		"SELECT file FROM absent GROUP BY file HAVING count(*) = ? ORDER BY min(rowid)",
+		"n", dirs);
+	while (db_next(&q))
+		run_problem(run, "cell", "no cell has a file %s",
+			    col_text(q, 0));
 	for (size_t i = 0; i < cells.cell.n; i++) {
 		struct cell *c = &cells.cell.v[i];
 
-		if (c->has_dir)
-			tell_absent(run, c, everywhere);
-		else
-			run_problem(run, "cell",
-				    "%s: in the log, but no folder under raw/",
-				    c->name);
+		tell_absent(run, c, dirs);
 		tell_log(run, c);
 		free(c->name);
 	}
 	vec_free(&cells.cell);
+	db_run(run->db, "DROP TABLE absent", "");
 }
 
 /* Each arm should have the rounds the other arms of its boot have */
@@ -513,10 +505,6 @@ static void check_boot(struct run *run, enum cow_clock clock)
 	}
 }
 
-/**
- * cells_check - tell what should have been measured, and was not
- * @run: the run, whose experiments have been listed
- */
 void cells_check(struct run *run)
 {
 	check_rounds(run);

@@ -35,7 +35,7 @@ static bool parse_row(sqlite3 *db, const char *clock, const struct lines *l)
 	w[10].s += minus;
 	w[10].len -= minus;
 	for (size_t i = 2; i < COLUMNS; i++)
-		if (!parse_u64(w[i].s, w[i].len, &val[i]))
+		if (!word_u64(&w[i], &val[i]))
 			return false;
 	if (source == ARRAY_SIZE(sources))
 		return false;
@@ -116,11 +116,6 @@ static void parse_stages(sqlite3 *db, const char *clock, const char *arm,
 	cJSON_Delete(root);
 }
 
-/**
- * crosscheck_load - read what the cross-check left
- * @db: the run's store
- * @dir: the run's folder
- */
 void crosscheck_load(sqlite3 *db, const char *dir)
 {
 	static const struct {

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* crosscheck_page.c - the page that shows that the numbers are right */
-#include <inttypes.h>
-
 #include "report.h"
 
 #define BAR_WIDTH 620.0
@@ -13,15 +11,6 @@
 #define OF_ARM \
 	" FROM o LEFT JOIN crosscheck x ON x.source = o.source AND clock = ? AND arm = ? ORDER BY rank"
 
-static int64_t avg(sqlite3 *db, const char *clock, const char *arm,
-		   const char *source)
-{
-	return (int64_t)db_number(
-		db,
-		"SELECT total(avg_ns) FROM crosscheck WHERE clock = ? AND arm = ? AND source = ?",
-		"sss", clock, arm, source);
-}
-
 static void put_check(struct doc *doc, sqlite3 *db, const char *clock,
 		      const char *arm, bool counts, bool times)
 {
@@ -32,30 +21,21 @@ static void put_check(struct doc *doc, sqlite3 *db, const char *clock,
 			", printf('%+d', ifnull(cost_ns, 0)) AS 'adds to a fault'" OF_ARM :
 					   OBSERVERS OF_ARM,
 		"ss", clock, arm);
-	int64_t delay = avg(db, clock, arm, "delayacct");
+	char *s = db_text(
+		db,
+		"SELECT printf('All count the same: %d.', u.count) || iif(?3, printf(' Histogram, log and cowlat have the same time to the digit. Delay accounting''s is %d longer (the probes that hang on the tracepoint run in its bracket%s), the writer''s again %d (exception entry, VMA lookup, page-table walk, exit).', d.avg_ns - b.avg_ns, iif(u.arm = 'hugetlb', ', and hugetlb''s tracepoint times the copy alone', ''), u.avg_ns - d.avg_ns), '') "
+		"FROM crosscheck u JOIN crosscheck d USING (clock, arm) JOIN crosscheck b USING (clock, arm) WHERE u.source = 'user' AND d.source = 'delayacct' AND b.source = 'bpf' AND clock = ?1 AND arm = ?2",
+		"ssn", clock, arm, times);
 
 	table_title(t, "%s", arm);
 	doc_table(doc, t);
 	if (counts)
-		doc_put(doc, DOC_PARA, "All count the same: %.0f.",
-			db_number(
-				db,
-				"SELECT count FROM crosscheck WHERE clock = ? AND arm = ?",
-				"ss", clock, arm));
+		doc_put(doc, DOC_PARA, "%s", s);
 	else
 		doc_put(doc, DOC_BAD, "The counts differ.");
-	if (times)
-		doc_put(doc, DOC_PARA,
-			"Histogram, log and cowlat have the same time to the digit. Delay accounting's is %" PRId64
-			" longer (the probes that hang on the tracepoint run in its bracket%s), the writer's again %" PRId64
-			" (exception entry, VMA lookup, page-table walk, exit).",
-			delay - avg(db, clock, arm, "bpf"),
-			strcmp(arm, "hugetlb") ?
-				"" :
-				", and hugetlb's tracepoint times the copy alone",
-			avg(db, clock, arm, "user") - delay);
-	else
+	if (!times)
 		doc_put(doc, DOC_BAD, "The times contradict each other.");
+	free(s);
 }
 
 static const char *const colours[] = {
@@ -161,11 +141,9 @@ static void put_stages(struct doc *doc, sqlite3 *db)
 	}
 }
 
-/**
- * crosscheck_sentence - how the cross-check went, and where it is
- * @db: the run's store
- *
- * Return: the sentence, to be freed; NULL where the run has none.
+/*
+ * How the cross-check went, and where it is; returns the sentence, to be freed;
+ * NULL where the run has none
  */
 char *crosscheck_sentence(sqlite3 *db)
 {
@@ -182,12 +160,9 @@ char *crosscheck_sentence(sqlite3 *db)
 	return s;
 }
 
-/**
- * crosscheck_page - write the page
- * @db: the run's store
- * @out: where to
- *
- * Return: false, and nothing is written, where the run has no cross-check.
+/*
+ * Write the page; returns false, and nothing is written, where the run has no
+ * cross-check
  */
 bool crosscheck_page(sqlite3 *db, FILE *out)
 {

@@ -109,12 +109,7 @@ sqlite3_stmt *db_query(sqlite3 *db, const char *sql, const char *types, ...)
 	return query;
 }
 
-/**
- * db_next - step to the next row
- * @query: the query; finished, and NULL, after the last row
- *
- * Return: false after the last row.
- */
+/* Step to the next row; returns false after the last row */
 bool db_next(sqlite3_stmt **query)
 {
 	int status = sqlite3_step(*query);
@@ -127,12 +122,7 @@ bool db_next(sqlite3_stmt **query)
 	return false;
 }
 
-/**
- * db_run - run a statement to its end
- * @db: the store
- * @sql: a statement
- * @types: types of its arguments
- */
+/* Run a statement to its end */
 void db_run(sqlite3 *db, const char *sql, const char *types, ...)
 {
 	sqlite3_stmt *query;
@@ -145,13 +135,9 @@ void db_run(sqlite3 *db, const char *sql, const char *types, ...)
 		;
 }
 
-/**
- * db_number - ask for one number
- * @db: the store
- * @sql: a statement
- * @types: types of its arguments
- *
- * Return: the first column of the first row; NAN where there is none.
+/*
+ * Ask for one number; returns the first column of the first row; NAN where
+ * there is none
  */
 double db_number(sqlite3 *db, const char *sql, const char *types, ...)
 {
@@ -203,7 +189,7 @@ double col_double(sqlite3_stmt *query, int col)
 	return sqlite3_column_double(query, col);
 }
 
-/* median(x): of what is not NULL */
+/* median(x): of the numbers */
 struct numbers {
 	VEC(double) v;
 };
@@ -213,7 +199,8 @@ static void median_step(sqlite3_context *ctx, int n, sqlite3_value **arg)
 	struct numbers *num = sqlite3_aggregate_context(ctx, sizeof(*num));
 
 	(void)n;
-	if (num && sqlite3_value_type(arg[0]) != SQLITE_NULL)
+	if (num && (sqlite3_value_type(arg[0]) == SQLITE_INTEGER ||
+		    sqlite3_value_type(arg[0]) == SQLITE_FLOAT))
 		vec_push(&num->v, sqlite3_value_double(arg[0]));
 }
 
@@ -322,11 +309,7 @@ static int collate(void *cmp, int alen, const void *a, int blen, const void *b)
 	return (*(int (**)(const char *, const char *))cmp)(x, y);
 }
 
-/**
- * db_new - an empty store, in memory
- *
- * Return: the store, for sqlite3_close().
- */
+/* An empty store, in memory; returns the store, for sqlite3_close() */
 sqlite3 *db_new(void)
 {
 	static struct {
@@ -335,6 +318,21 @@ sqlite3 *db_new(void)
 	} order[] = { { "arm", cmp_arm },
 		      { "workload", cmp_workload },
 		      { "stage", cmp_stage } };
+	static const struct {
+		const char *name;
+		bool yes;
+		void (*call)(sqlite3_context *ctx, int n, sqlite3_value **arg);
+		void (*step)(sqlite3_context *ctx, int n, sqlite3_value **arg);
+		void (*end)(sqlite3_context *ctx);
+	} functions[] = {
+		{ "median", false, NULL, median_step, median_end },
+		{ "known_sum", false, NULL, sum_step, sum_end },
+		{ "strict_sum", true, NULL, sum_step, sum_end },
+		{ "num", false, num_fn, NULL, NULL },
+		{ "ns", true, whole_fn, NULL, NULL },
+		{ "cnt", false, whole_fn, NULL, NULL },
+		{ "is_sweep", false, is_sweep_fn, NULL, NULL },
+	};
 	static int yes = 1;
 	sqlite3 *db;
 
@@ -346,30 +344,15 @@ sqlite3 *db_new(void)
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
 		sqlite3_create_collation(db, order[i].name, SQLITE_UTF8,
 					 &order[i].cmp, collate);
-	sqlite3_create_function(db, "median", 1, SQLITE_UTF8, NULL, NULL,
-				median_step, median_end);
-	sqlite3_create_function(db, "known_sum", 1, SQLITE_UTF8, NULL, NULL,
-				sum_step, sum_end);
-	sqlite3_create_function(db, "strict_sum", 1, SQLITE_UTF8, &yes, NULL,
-				sum_step, sum_end);
-	sqlite3_create_function(db, "num", -1, SQLITE_UTF8, NULL, num_fn, NULL,
-				NULL);
-	sqlite3_create_function(db, "ns", -1, SQLITE_UTF8, &yes, whole_fn, NULL,
-				NULL);
-	sqlite3_create_function(db, "cnt", -1, SQLITE_UTF8, NULL, whole_fn,
-				NULL, NULL);
-	sqlite3_create_function(db, "is_sweep", 1, SQLITE_UTF8, NULL,
-				is_sweep_fn, NULL, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
+		sqlite3_create_function(db, functions[i].name, -1, SQLITE_UTF8,
+					functions[i].yes ? &yes : NULL,
+					functions[i].call, functions[i].step,
+					functions[i].end);
 	return db;
 }
 
-/**
- * db_save - write a store to a file
- * @db: the store
- * @path: the file, replaced whole or not at all
- *
- * Return: 0, or -1 with errno set.
- */
+/* Write a store to a file; returns 0, or -1 with errno set */
 int db_save(sqlite3 *db, const char *path)
 {
 	sqlite3_int64 size;

@@ -27,4 +27,7 @@ const char *col_text(sqlite3_stmt *query, int col);
 uint64_t col_u64(sqlite3_stmt *query, int col);
 double col_double(sqlite3_stmt *query, int col);
 
+/* The rounds put together, in the table summary */
+void summary_make(sqlite3 *db);
+
 #endif

@@ -52,11 +52,14 @@ static bool eat_digits(const char **s, size_t *len)
 	return n;
 }
 
-static bool eat_blanks(const char **s, size_t *len)
+/* Step over "[" and blanks */
+static bool eat_padded(const char **s, size_t *len)
 {
-	while (eat(s, len, " "))
+	bool any = eat(s, len, "[");
+
+	while (any && eat(s, len, " "))
 		;
-	return true;
+	return any;
 }
 
 /*
@@ -71,14 +74,12 @@ static bool eat_stamp(const char **s, size_t *len)
 	if (eat(&p, &left, "<") &&
 	    (!eat_digits(&p, &left) || !eat(&p, &left, ">")))
 		return false;
-	if (!eat(&p, &left, "[") || !eat_blanks(&p, &left) ||
-	    !eat_digits(&p, &left) || !eat(&p, &left, ".") ||
-	    digits(p, left) != 6 || !eat_digits(&p, &left) ||
-	    !eat(&p, &left, "]"))
+	if (!eat_padded(&p, &left) || !eat_digits(&p, &left) ||
+	    !eat(&p, &left, ".") || digits(p, left) != 6 ||
+	    !eat_digits(&p, &left) || !eat(&p, &left, "]"))
 		return false;
-	if (eat(&p, &left, "[") &&
-	    (!eat_blanks(&p, &left) ||
-	     (!eat(&p, &left, "T") && !eat(&p, &left, "C")) ||
+	if (eat_padded(&p, &left) &&
+	    ((!eat(&p, &left, "T") && !eat(&p, &left, "C")) ||
 	     !eat_digits(&p, &left) || !eat(&p, &left, "]")))
 		return false;
 	if (!eat(&p, &left, " "))
@@ -140,34 +141,18 @@ static void leave_open(struct reader *r)
 	r->open = false;
 }
 
-static bool eat_field(const char **s, size_t *len, const char *name,
-		      const char **val, size_t *vlen)
-{
-	const char *sp;
-
-	if (!eat(s, len, name))
-		return false;
-	sp = memchr(*s, ' ', *len);
-	*val = *s;
-	*vlen = sp ? (size_t)(sp - *s) : *len;
-	*s += *vlen;
-	*len -= *vlen;
-	return true;
-}
-
 /* " arm=next workload=seq round=1", to the end of the line */
 static bool read_key(const char *s, size_t len, struct cell_key *key)
 {
-	const char *val;
-	size_t n;
+	char text[128] = "", round[5];
+	int end = 0;
 
-	return eat_field(&s, &len, " arm=", &val, &n) &&
-	       copy_name(key->arm, val, n) &&
-	       eat_field(&s, &len, " workload=", &val, &n) &&
-	       copy_name(key->workload, val, n) &&
-	       eat_field(&s, &len, " round=", &val, &n) &&
-	       parse_u64(val, n, &key->round) && key->round <= ROUND_MAX &&
-	       !len;
+	memcpy(text, s, len < sizeof(text) ? len : 0);
+	return sscanf(text,
+		      " arm=%31[A-Za-z0-9_-] workload=%31[A-Za-z0-9_-] round=%4[0-9]%n",
+		      key->arm, key->workload, round, &end) == 3 &&
+	       (size_t)end == len &&
+	       parse_u64(round, strlen(round), &key->round);
 }
 
 static void begin(struct reader *r, const struct lines *l, const char *s,
@@ -324,15 +309,7 @@ static void sort_segments(struct dmesg *d)
 	d->seg.n = out;
 }
 
-/**
- * parse_dmesg - read a kernel log
- * @buf: the log; any bytes at all
- * @len: its length
- * @d: what it says, to be given to dmesg_free() in every case
- *
- * Return: PARSE_OK, or PARSE_EMPTY. What is wrong with single lines is
- * counted in @d.
- */
+/* Read a kernel log; what is wrong with single lines is counted */
 int parse_dmesg(const char *buf, size_t len, struct dmesg *d)
 {
 	struct reader r = { .d = d, .clock = CLK_UNKNOWN };
@@ -360,11 +337,9 @@ void dmesg_free(struct dmesg *d)
 	memset(d, 0, sizeof(*d));
 }
 
-/**
- * dmesg_clean - is there nothing to be said against this log
- * @d: the log
- *
- * Return: true if no line was lost, malformed or out of place.
+/*
+ * Is there nothing to be said against this log; returns true if no line was
+ * lost, malformed or out of place
  */
 bool dmesg_clean(const struct dmesg *d)
 {

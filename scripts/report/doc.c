@@ -78,11 +78,7 @@ static const char style[] =
 	"@media(max-width:36rem){body{padding:.5rem .75rem 3rem}table,table.wide{font-size:.78rem}th,td{padding:.25rem .4rem}tbody th,thead th:first-child{position:sticky;left:0;background:#fff}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}}\n"
 	"@media print{.scroll{overflow:visible}figure{break-inside:avoid}}\n";
 
-/**
- * put_md - print text into Markdown, so that none of it is markup
- * @out: where
- * @s: the text
- */
+/* Print text into Markdown, so that none of it is markup */
 void put_md(FILE *out, const char *s)
 {
 	size_t len = strlen(s), n;
@@ -107,11 +103,7 @@ void put_md(FILE *out, const char *s)
 	}
 }
 
-/**
- * put_html - print text into HTML, so that none of it is markup
- * @out: where
- * @s: the text
- */
+/* Print text into HTML, so that none of it is markup */
 void put_html(FILE *out, const char *s)
 {
 	static const char *const entities[] = {
@@ -163,12 +155,7 @@ static void enter(struct doc *doc, enum group group)
 		fputc('\n', doc->out);
 }
 
-/**
- * doc_put - write an element
- * @doc: the document
- * @e: which
- * @fmt: as in printf(): its text, of which nothing is markup
- */
+/* Write an element */
 void doc_put(struct doc *doc, enum element e, const char *fmt, ...)
 {
 	const char *const *mark = doc->kind == DOC_MD ? marks[e].md :
@@ -184,13 +171,7 @@ void doc_put(struct doc *doc, enum element e, const char *fmt, ...)
 	free(s);
 }
 
-/**
- * doc_begin - begin a document
- * @doc: the document
- * @kind: Markdown or HTML
- * @out: where it goes
- * @title: its title
- */
+/* Begin a document */
 void doc_begin(struct doc *doc, enum doc_kind kind, FILE *out,
 	       const char *title)
 {
@@ -205,10 +186,7 @@ void doc_begin(struct doc *doc, enum doc_kind kind, FILE *out,
 	doc_put(doc, DOC_TITLE, "%s", title);
 }
 
-/**
- * doc_end - end a document
- * @doc: the document
- */
+/* End a document */
 void doc_end(struct doc *doc)
 {
 	enter(doc, GROUP_NONE);
@@ -228,11 +206,7 @@ static void put_uri(FILE *out, const char *s)
 			fputc(*s, out);
 }
 
-/**
- * doc_figure - show a picture, with how it is read
- * @doc: the document
- * @plot: the picture; NULL: none
- */
+/* Show a picture, with how it is read */
 void doc_figure(struct doc *doc, const struct plot *plot)
 {
 	FILE *out = doc->out;
@@ -357,11 +331,7 @@ static void html_table(struct doc *doc, const struct table *t)
 	fputs("</ul>\n", out);
 }
 
-/**
- * doc_table - show a table, and free it
- * @doc: the document
- * @table: the table; NULL: none
- */
+/* Show a table, and free it */
 void doc_table(struct doc *doc, struct table *table)
 {
 	if (!table)

@@ -39,7 +39,7 @@ enum element {
 	DOC_MEANING,
 	DOC_COMMAND,
 	DOC_FOLD,
-	DOC_UNFOLD,
+	DOC_UNFOLD
 };
 
 /**

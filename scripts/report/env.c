@@ -60,16 +60,7 @@ static void fill_boot(struct env_boot *b, const cJSON *obj)
 		*member(b, &boot_members[i]) = text(obj, boot_members[i].key);
 }
 
-/**
- * parse_env - read env.json
- * @buf: the file; any bytes at all; NULL for a file that is not there
- * @len: its length
- * @env: what it says, "unknown" where it does not; to be given to env_free()
- * in every case
- * @err: where and why it failed; may be NULL
- *
- * Return: an enum parse_status.
- */
+/* Read env.json, which says "unknown" of what is not there; NULL: no file */
 int parse_env(const char *buf, size_t len, struct env *env,
 	      struct parse_error *err)
 {
@@ -123,12 +114,9 @@ void env_free(struct env *env)
 	memset(env, 0, sizeof(*env));
 }
 
-/**
- * env_label - what every number of a boot is labelled with
- * @env: the environment
- * @clock: the boot
- *
- * Return: "clock wall, accel tcg, cpu max", to be freed.
+/*
+ * What every number of a boot is labelled with; returns "clock wall, accel tcg,
+ * cpu max", to be freed
  */
 char *env_label(const struct env *env, enum cow_clock clock)
 {
@@ -138,13 +126,7 @@ char *env_label(const struct env *env, enum cow_clock clock)
 			 b->accel, b->cpu_model);
 }
 
-/**
- * env_meaning - what a nanosecond of that boot is
- * @env: the environment
- * @clock: the boot
- *
- * Return: a sentence, to be freed.
- */
+/* What a nanosecond of that boot is; returns a sentence, to be freed */
 char *env_meaning(const struct env *env, enum cow_clock clock)
 {
 	const char *accel = env->boot[clock].accel;

@@ -121,11 +121,6 @@ static int cmp_keys(const void *a, const void *b)
 	return cmp_key(a, b);
 }
 
-/**
- * experiments_load - read the experiments of a run
- * @db: the run's store
- * @dir: the run's folder
- */
 void experiments_load(sqlite3 *db, const char *dir)
 {
 	for (int clock = 0; clock < CLK_UNKNOWN; clock++) {

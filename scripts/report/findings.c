@@ -46,13 +46,7 @@ static const struct {
 	},
 };
 
-/**
- * finding - what a run says
- * @db: the run's store
- * @which: FINDING_GAIN, FINDING_PRICE or FINDING_TAIL
- *
- * Return: a sentence, to be freed.
- */
+/* What a run says; returns a sentence, to be freed */
 char *finding(sqlite3 *db, int which)
 {
 	char *s = db_text(db, kinds[which].sql, "");

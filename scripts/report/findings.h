@@ -3,7 +3,7 @@
 #ifndef COWREPORT_FINDINGS_H
 #define COWREPORT_FINDINGS_H
 
-#include "summary.h"
+#include "db.h"
 
 enum { FINDING_GAIN, FINDING_PRICE, FINDING_TAIL, FINDINGS };
 

@@ -15,14 +15,6 @@
 	"arm,workload,instructions,ratio,instructions_pct,ratio_pct,look_at"
 #define COLUMNS 7
 
-static char *copy(const char *s, size_t len)
-{
-	char *text = xzalloc(len + 1);
-
-	memcpy(text, s, len);
-	return text;
-}
-
 /* "# kernel 6.12.117": what stands behind the word, or NULL */
 static char *label(const struct lines *l, const char *word)
 {
@@ -31,7 +23,7 @@ static char *label(const struct lines *l, const char *word)
 	if (l->len <= n + 3 || memcmp(l->s, "# ", 2) ||
 	    memcmp(l->s + 2, word, n) || l->s[n + 2] != ' ')
 		return NULL;
-	return copy(l->s + n + 3, l->len - n - 3);
+	return strndup(l->s + n + 3, l->len - n - 3);
 }
 
 static void take(char **to, char *text)
@@ -51,7 +43,7 @@ static void parse_comment(struct gate *gate, const struct lines *l)
 	else if ((text = label(l, "qemu")))
 		take(&gate->qemu, text);
 	else
-		vec_push(&gate->comment, copy(l->s, l->len));
+		vec_push(&gate->comment, strndup(l->s, l->len));
 }
 
 /* A number above 0; an empty one is not known yet */
@@ -86,20 +78,12 @@ static const char *parse_row(struct gate *gate, const struct lines *l)
 		return "no number";
 	if (!w[6].len)
 		return "nothing to look at";
-	row.look = copy(w[6].s, w[6].len);
+	row.look = strndup(w[6].s, w[6].len);
 	vec_push(&gate->row, row);
 	return NULL;
 }
 
-/**
- * gate_parse - read a reference file
- * @buf: the file
- * @len: its length
- * @gate: what it says, to be given to gate_free() in every case
- * @err: where and why it failed
- *
- * Return: an enum parse_status.
- */
+/* Read a reference file */
 int gate_parse(const char *buf, size_t len, struct gate *gate,
 	       struct parse_error *err)
 {
@@ -201,6 +185,21 @@ static bool same(const char *a, const char *b)
 	return a && b && !strcmp(a, b);
 }
 
+static void costs(sqlite3 *db, const struct gate_row *row, double *page,
+		  double *ratio)
+{
+	sqlite3_stmt *q = db_query(
+		db,
+		"SELECT ns_per_page, ratio_to_baseline FROM writer WHERE clock = 'icount' AND arm = ? AND workload = ?",
+		"ss", row->arm, row->workload);
+
+	*page = *ratio = NAN;
+	while (db_next(&q)) {
+		*page = col_double(q, 0);
+		*ratio = col_double(q, 1);
+	}
+}
+
 /**
  * gate_judge - has anything got worse
  * @gate: the reference
@@ -228,11 +227,9 @@ size_t gate_judge(const struct gate *gate, sqlite3 *db, const struct env *env,
 				  gate->qemu ? gate->qemu : "unknown");
 	for (size_t i = 0; i < gate->row.n; i++) {
 		const struct gate_row *row = &gate->row.v[i];
-		double page = figure(db, "writer", CLK_ICOUNT, row->arm,
-				     row->workload, "ns_per_page");
-		double ratio = figure(db, "writer", CLK_ICOUNT, row->arm,
-				      row->workload, "ratio_to_baseline");
+		double page, ratio;
 
+		costs(db, row, &page, &ratio);
 		judge(&t, row, "instructions a page written", 1, page,
 		      row->page, row->page_pct, other);
 		if (strcmp(row->arm, "baseline"))
@@ -244,13 +241,9 @@ size_t gate_judge(const struct gate *gate, sqlite3 *db, const struct env *env,
 	return t.failed;
 }
 
-/**
- * gate_rebase - take a run for the reference
- * @gate: gets the run's numbers; its rows, tolerances and hints stay
- * @db: store of a run under icount
- * @env: what it was made on
- *
- * Return: how many rows the run does not have; they keep their numbers.
+/*
+ * Take a run for the reference; returns how many rows the run does not have;
+ * they keep their numbers
  */
 size_t gate_rebase(struct gate *gate, sqlite3 *db, const struct env *env)
 {
@@ -258,11 +251,9 @@ size_t gate_rebase(struct gate *gate, sqlite3 *db, const struct env *env)
 
 	for (size_t i = 0; i < gate->row.n; i++) {
 		struct gate_row *row = &gate->row.v[i];
-		double page = figure(db, "writer", CLK_ICOUNT, row->arm,
-				     row->workload, "ns_per_page");
-		double ratio = figure(db, "writer", CLK_ICOUNT, row->arm,
-				      row->workload, "ratio_to_baseline");
+		double page, ratio;
 
+		costs(db, row, &page, &ratio);
 		if (!(page > 0) || !(ratio > 0)) {
 			lacking++;
 			continue;
@@ -283,11 +274,7 @@ static void put_number(FILE *out, double val, int decimals)
 	fputc(',', out);
 }
 
-/**
- * gate_write - write a reference file
- * @gate: the reference
- * @out: where
- */
+/* Write a reference file */
 void gate_write(const struct gate *gate, FILE *out)
 {
 	for (size_t i = 0; i < gate->comment.n; i++)

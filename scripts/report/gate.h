@@ -4,7 +4,7 @@
 #define COWREPORT_GATE_H
 
 #include "env.h"
-#include "summary.h"
+#include "db.h"
 
 /**
  * struct gate_row - what one arm on one workload may cost

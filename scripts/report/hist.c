@@ -8,10 +8,7 @@
 #define STAGES_MAX 32
 #define STATS_MAX 256
 
-/**
- * latency_init - nothing is known
- * @lat: what to set
- */
+/* Nothing is known */
 void latency_init(struct latency *lat)
 {
 	*lat = (struct latency){
@@ -49,12 +46,7 @@ bool latency_ordered(const struct latency *lat)
 	return lat->min == NONE || lat->max == NONE || lat->min <= lat->max;
 }
 
-/**
- * latency_of_samples - figures of single samples
- * @lat: the result
- * @ns: the samples, in any order
- * @n: how many
- */
+/* Figures of single samples */
 void latency_of_samples(struct latency *lat, const uint64_t *ns, size_t n)
 {
 	long double sum = 0;
@@ -140,15 +132,7 @@ static bool has_stage(const struct stage_list *list, const char *name)
 	return false;
 }
 
-/**
- * parse_latency_hist - read the debugfs file latency_hist
- * @buf: the file; any bytes at all
- * @len: its length
- * @out: its stages, to be given to stage_list_free() in every case
- * @err: where and why it failed; may be NULL
- *
- * Return: an enum parse_status.
- */
+/* Read the debugfs file latency_hist */
 int parse_latency_hist(const char *buf, size_t len, struct stage_list *out,
 		       struct parse_error *err)
 {
@@ -178,11 +162,10 @@ int parse_latency_hist(const char *buf, size_t len, struct stage_list *out,
 				return lines_fail(&l, err,
 						  "no name of a stage");
 			if (out->stage.n == STAGES_MAX)
-				return parse_fail(err, PARSE_MALFORMED, l.no,
-						  "too many stages");
+				return lines_bad(&l, err, "too many stages");
 			if (has_stage(out, new.name))
-				return parse_fail(err, PARSE_MALFORMED, l.no,
-						  "a stage comes twice");
+				return lines_bad(&l, err,
+						 "a stage comes twice");
 			latency_init(&new.lat);
 			vec_push(&out->stage, new);
 			st = &out->stage.v[out->stage.n - 1];
@@ -191,8 +174,7 @@ int parse_latency_hist(const char *buf, size_t len, struct stage_list *out,
 			continue;
 		}
 		if (!st)
-			return parse_fail(err, PARSE_MALFORMED, l.no,
-					  "no stage begins the file");
+			return lines_bad(&l, err, "no stage begins the file");
 		if (word_is(&w[0], "ns") || word_is(&w[0], "nsecs")) {
 			in_table = true;
 			continue;
@@ -200,36 +182,26 @@ int parse_latency_hist(const char *buf, size_t len, struct stage_list *out,
 		if (in_table) {
 			/* lower -> upper : count |***| */
 			if (n < 5 || !word_is(&w[1], "->") ||
-			    !word_is(&w[3], ":") ||
-			    !parse_u64(w[0].s, w[0].len, &val) ||
-			    !parse_u64(w[2].s, w[2].len, &val) ||
-			    !parse_u64(w[4].s, w[4].len, &val))
+			    !word_is(&w[3], ":") || !word_u64(&w[0], &val) ||
+			    !word_u64(&w[2], &val) || !word_u64(&w[4], &val))
 				return lines_fail(&l, err,
 						  "no bucket of a histogram");
 			sum = add_sat(sum, val);
 			continue;
 		}
-		if (n == 2 && word_is(&w[0], "avg")) {
-			if (isnan(st->lat.avg) &&
-			    parse_decimal(w[1].s, w[1].len, &st->lat.avg))
-				continue;
-			to = NULL;
-		} else {
-			to = slot(&st->lat, &w[0]);
-		}
-		if (!to || n != 2 || *to != NONE ||
-		    !parse_u64(w[1].s, w[1].len, to))
+		if (n == 2 && word_is(&w[0], "avg") && isnan(st->lat.avg) &&
+		    parse_decimal(w[1].s, w[1].len, &st->lat.avg))
+			continue;
+		to = slot(&st->lat, &w[0]);
+		if (!to || n != 2 || *to != NONE || !word_u64(&w[1], to))
 			return lines_fail(&l, err, "no figure of a stage");
 	}
 	return finish_stage(out, sum, in_table, err, l.no);
 }
 
-/**
- * stage_find - the figures of a stage
- * @list: the stages
- * @name: the name of one
- *
- * Return: its figures, or NULL if it is not there or has no sample.
+/*
+ * The figures of a stage; returns its figures, or NULL if it is not there or
+ * has no sample
  */
 const struct latency *stage_find(const struct stage_list *list,
 				 const char *name)
@@ -246,30 +218,20 @@ void stage_list_free(struct stage_list *list)
 	vec_free(&list->stage);
 }
 
-/**
- * parse_touch_hist - read cowbench's histogram
- * @buf: lines of a lower bound in ns and a count; any bytes at all. Several
- * histograms may follow each other, as cowbench appends one for each row.
- * @len: its length
- * @out: its buckets, to be given to touch_hist_free() in every case
- * @err: where and why it failed; may be NULL
- *
- * Return: an enum parse_status.
- */
-int parse_touch_hist(const char *buf, size_t len, struct touch_hist *out,
-		     struct parse_error *err)
+/* Lines of two words, which @add takes, or says what is wrong with them */
+static int parse_pairs(const char *buf, size_t len, void *out,
+		       const char *(*add)(void *out, const struct word *w),
+		       struct parse_error *err)
 {
+	const char *what;
 	struct word w[3];
 	struct lines l;
 	size_t n;
 
-	memset(out, 0, sizeof(*out));
 	if (is_blank(buf, len))
 		return parse_fail(err, PARSE_EMPTY, 0, "nothing in it");
 	lines_init(&l, buf, len);
 	while (lines_next(&l)) {
-		struct touch_bucket b;
-
 		n = split_words(&l, w, ARRAY_SIZE(w));
 		if (!n || *w[0].s == '#')
 			continue;
@@ -277,16 +239,39 @@ int parse_touch_hist(const char *buf, size_t len, struct touch_hist *out,
 		if (l.open)
 			return parse_fail(err, PARSE_TRUNCATED, l.no,
 					  "the last line is cut off");
-		if (n != 2 || !parse_u64(w[0].s, w[0].len, &b.lower) ||
-		    !parse_u64(w[1].s, w[1].len, &b.count))
-			return parse_fail(err, PARSE_MALFORMED, l.no,
-					  "not a lower bound and a count");
-		vec_push(&out->bucket, b);
-		out->total = add_sat(out->total, b.count);
+		what = n == 2 ? add(out, w) : "not two words";
+		if (what)
+			return lines_bad(&l, err, what);
 	}
-	return out->bucket.n ?
-		       PARSE_OK :
-		       parse_fail(err, PARSE_EMPTY, 0, "no bucket in it");
+	return PARSE_OK;
+}
+
+static const char *add_bucket(void *out, const struct word *w)
+{
+	struct touch_hist *h = out;
+	struct touch_bucket b;
+
+	if (!word_u64(&w[0], &b.lower) || !word_u64(&w[1], &b.count))
+		return "not a lower bound and a count";
+	vec_push(&h->bucket, b);
+	h->total = add_sat(h->total, b.count);
+	return NULL;
+}
+
+/*
+ * Read cowbench's histogram: lines of a lower bound in ns and a count. Several
+ * may follow each other: cowbench appends one for each row.
+ */
+int parse_touch_hist(const char *buf, size_t len, struct touch_hist *out,
+		     struct parse_error *err)
+{
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	ret = parse_pairs(buf, len, out, add_bucket, err);
+	if (!ret && !out->bucket.n)
+		ret = parse_fail(err, PARSE_EMPTY, 0, "no bucket in it");
+	return ret;
 }
 
 void touch_hist_free(struct touch_hist *h)
@@ -295,50 +280,28 @@ void touch_hist_free(struct touch_hist *h)
 	h->total = 0;
 }
 
-/**
- * parse_stats - read the debugfs file stats
- * @buf: lines of a key and a value; any bytes at all
- * @len: its length
- * @out: its lines, to be given to stats_free() in every case
- * @err: where and why it failed; may be NULL
- *
- * Return: an enum parse_status.
- */
+static const char *add_stat(void *out, const struct word *w)
+{
+	struct stats *stats = out;
+	struct stat_line s = { 0 };
+
+	if (!copy_name(s.key, w[0].s, w[0].len) || !word_u64(&w[1], &s.value))
+		return "not a key and a value";
+	if (stats->line.n == STATS_MAX)
+		return "too many keys";
+	for (size_t i = 0; i < stats->line.n; i++)
+		if (!strcmp(stats->line.v[i].key, s.key))
+			return "a key comes twice";
+	vec_push(&stats->line, s);
+	return NULL;
+}
+
+/* Read the debugfs file stats: lines of a key and a value */
 int parse_stats(const char *buf, size_t len, struct stats *out,
 		struct parse_error *err)
 {
-	struct word w[3];
-	struct lines l;
-	size_t n;
-
 	memset(out, 0, sizeof(*out));
-	if (is_blank(buf, len))
-		return parse_fail(err, PARSE_EMPTY, 0, "nothing in it");
-	lines_init(&l, buf, len);
-	while (lines_next(&l)) {
-		struct stat_line s = { 0 };
-
-		n = split_words(&l, w, ARRAY_SIZE(w));
-		if (!n)
-			continue;
-		/* a number that no newline ends may lack digits */
-		if (l.open)
-			return parse_fail(err, PARSE_TRUNCATED, l.no,
-					  "the last line is cut off");
-		if (n != 2 || !copy_name(s.key, w[0].s, w[0].len) ||
-		    !parse_u64(w[1].s, w[1].len, &s.value))
-			return parse_fail(err, PARSE_MALFORMED, l.no,
-					  "not a key and a value");
-		if (out->line.n == STATS_MAX)
-			return parse_fail(err, PARSE_MALFORMED, l.no,
-					  "too many keys");
-		for (size_t i = 0; i < out->line.n; i++)
-			if (!strcmp(out->line.v[i].key, s.key))
-				return parse_fail(err, PARSE_MALFORMED, l.no,
-						  "a key comes twice");
-		vec_push(&out->line, s);
-	}
-	return PARSE_OK;
+	return parse_pairs(buf, len, out, add_stat, err);
 }
 
 void stats_free(struct stats *s)

@@ -132,73 +132,54 @@ static void tell_remarks(const struct run *run)
 		tell("and %zu more remarks, see report.md", held);
 }
 
+#define PARTS(...)                 \
+	(const struct part[])      \
+	{                          \
+		__VA_ARGS__,       \
+		{                  \
+			NULL, NULL \
+		}                  \
+	}
+
 static void write_sections(const struct report *rep, struct doc *doc)
 {
-	static const struct section first[] = {
-		{ "Table 1, beside the study's",
-		  "How to read it: left the COW latencies on its hardware of the study that asked this question first, right this run's, of one service in the kernel; each ratio is to the baseline of its own side. Only ratios can be compared across the middle, and only for their direction. The last column is what the study does not have: all that a page written cost the writer, the faults that did not come included.",
-		  "make run ARMS=\"baseline thp hugetlb next\" WORKLOADS=seq",
-		  false,
-		  { { table_study, NULL } } },
-		{ "Every arm on every workload",
-		  "How to read it: what a page written costs with the arm of the row under the workload of the column, as a ratio to baseline in the same boot, median over the rounds. Green is cheaper, red is dearer, full colour at half and double. A dash was not measured: scripts/matrix says why.",
-		  "make run",
-		  false,
-		  { { table_ratios, NULL } } },
-		{ "What a larger window is worth",
-		  NULL,
-		  "make run ARMS=\"baseline sweep\" WORKLOADS=seq",
-		  false,
-		  { { NULL, "sweep" }, { table_sweep, NULL } } },
-		{ "The tail",
-		  NULL,
-		  "make run WORKLOADS=seq",
-		  false,
-		  { { NULL, "seq-tail" } } },
-		{ "Memory against time saved",
-		  NULL,
-		  "make run",
-		  false,
-		  { { NULL, "memory" }, { table_memory, NULL } } },
-		{ "Redis while it saves",
-		  NULL,
-		  "make run WORKLOADS=\"redis64 redis32k\"",
-		  true,
-		  { { table_redis64, NULL },
-		    { NULL, "redis64" },
-		    { table_redis32k, NULL },
-		    { NULL, "redis32k" } } },
-		{ "A server that forks for each request",
-		  NULL,
-		  "make run WORKLOADS=prefork",
-		  false,
-		  { { table_prefork, NULL } } },
-		{ "fork() itself",
-		  NULL,
-		  "make run WORKLOADS=fork",
-		  true,
-		  { { NULL, "fork" }, { table_fork, NULL } } },
-		{ "Too little memory for both copies",
-		  NULL,
-		  "make run WORKLOADS=memory",
-		  false,
-		  { { table_limits, NULL } } },
-		{ "Scaling",
-		  NULL,
-		  "make run WORKLOADS=scaling MEM=14G",
-		  true,
-		  { { table_pages, NULL },
-		    { table_faults, NULL },
-		    { table_sizes, NULL } } },
-	};
 	void (*const rest[])(const struct report *rep, struct doc *doc) = {
 		section_claims,	 section_emulation,   section_cells,
 		section_quality, section_environment, section_method,
 	};
 
 	section_findings(rep, doc);
-	for (size_t i = 0; i < ARRAY_SIZE(first); i++)
-		put_section(rep, doc, &first[i]);
+	put_section(
+		rep, doc, "Table 1, beside the study's",
+		"How to read it: left the COW latencies on its hardware of the study that asked this question first, right this run's, of one service in the kernel; each ratio is to the baseline of its own side. Only ratios can be compared across the middle, and only for their direction. The last column is what the study does not have: all that a page written cost the writer, the faults that did not come included.",
+		"make run ARMS=\"baseline thp hugetlb next\" WORKLOADS=seq",
+		PARTS({ table_study, NULL }));
+	put_section(
+		rep, doc, "Every arm on every workload",
+		"How to read it: what a page written costs with the arm of the row under the workload of the column, as a ratio to baseline in the same boot, median over the rounds. Green is cheaper, red is dearer, full colour at half and double. A dash was not measured: scripts/matrix says why.",
+		"make run", PARTS({ table_ratios, NULL }));
+	put_section(rep, doc, "What a larger window is worth", NULL,
+		    "make run ARMS=\"baseline sweep\" WORKLOADS=seq",
+		    PARTS({ NULL, "sweep" }, { table_sweep, NULL }));
+	put_section(rep, doc, "The tail", NULL, "make run WORKLOADS=seq",
+		    PARTS({ NULL, "seq-tail" }));
+	put_section(rep, doc, "Memory against time saved", NULL, "make run",
+		    PARTS({ NULL, "memory" }, { table_memory, NULL }));
+	put_section(rep, doc, "Redis while it saves", NULL,
+		    "make run WORKLOADS=\"redis64 redis32k\"",
+		    PARTS({ table_redis64, NULL }, { NULL, "redis64" },
+			  { table_redis32k, NULL }, { NULL, "redis32k" }));
+	put_section(rep, doc, "A server that forks for each request", NULL,
+		    "make run WORKLOADS=prefork",
+		    PARTS({ table_prefork, NULL }));
+	put_section(rep, doc, "fork() itself", NULL, "make run WORKLOADS=fork",
+		    PARTS({ NULL, "fork" }, { table_fork, NULL }));
+	put_section(rep, doc, "Too little memory for both copies", NULL,
+		    "make run WORKLOADS=memory", PARTS({ table_limits, NULL }));
+	put_section(rep, doc, "Scaling", NULL,
+		    "make run WORKLOADS=scaling MEM=14G",
+		    PARTS({ table_pages, NULL }, { table_faults, NULL },
+			  { table_sizes, NULL }));
 	for (size_t i = 0; i < ARRAY_SIZE(rest); i++)
 		rest[i](rep, doc);
 }

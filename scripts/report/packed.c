@@ -40,14 +40,7 @@ static char *only_folder(const char *dir)
 	return path;
 }
 
-/**
- * packed_open - find a run's input, unpacked if need be
- * @p: where it is, to be given to packed_close() in every case
- * @dir: the run's folder
- * @why: on failure, a line that says why, to be freed
- *
- * Return: 0, or -1.
- */
+/* Find a run's input, unpacked if need be; returns 0, or -1 */
 int packed_open(struct packed *p, const char *dir, char **why)
 {
 	char *raw = xasprintf("%s/raw", dir);

@@ -259,14 +259,7 @@ void plots_free(struct plots *p)
 	free(p->why);
 }
 
-/**
- * plots_named - a picture, by its name
- * @p: the pictures
- * @clock: its boot
- * @name: such as "sweep"
- *
- * Return: the picture, or NULL.
- */
+/* A picture, by its name; returns the picture, or NULL */
 const struct plot *plots_named(const struct plots *p, const char *clock,
 			       const char *name)
 {

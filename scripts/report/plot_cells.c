@@ -95,9 +95,10 @@ static double floor_of(sqlite3 *db, const char *clock, const char *workload)
 	return pow(10, -ceil(log10(fmax(most, 10))));
 }
 
-static bool script_hist(struct drawing *d, sqlite3 *db, const char *clock,
-			const char *workload, bool dist)
+static bool draw_hist(struct drawing *d, sqlite3 *db, const char *clock,
+		      const char *workload, const char *kind)
 {
+	bool dist = !strcmp(kind, "dist");
 	double hist[BUCKETS], floor = floor_of(db, clock, workload);
 	sqlite3_stmt *q = db_query(
 		db,
@@ -139,20 +140,8 @@ static bool script_hist(struct drawing *d, sqlite3 *db, const char *clock,
 	return n;
 }
 
-static bool draw_dist(struct drawing *d, sqlite3 *db, const char *clock,
-		      const char *workload)
-{
-	return script_hist(d, db, clock, workload, true);
-}
-
-static bool draw_tail(struct drawing *d, sqlite3 *db, const char *clock,
-		      const char *workload)
-{
-	return script_hist(d, db, clock, workload, false);
-}
-
 static bool draw_cost(struct drawing *d, sqlite3 *db, const char *clock,
-		      const char *workload)
+		      const char *workload, const char *kind)
 {
 	sqlite3_stmt *q = db_query(
 		db,
@@ -161,6 +150,7 @@ static bool draw_cost(struct drawing *d, sqlite3 *db, const char *clock,
 	FILE *gp = d->gp.f;
 	size_t n = 0;
 
+	(void)kind;
 	put_head(d, 400);
 	fputs("$d << COWLAB_END\n", gp);
 	/* arm names are letters, digits, '_' and '-' only */
@@ -193,7 +183,7 @@ static size_t put_sweep(FILE *gp, sqlite3 *db, const char *clock, int large)
 
 /* The key stands between the panels' axes and the title, where no curve is */
 static bool draw_sweep(struct drawing *d, sqlite3 *db, const char *clock,
-		       const char *workload)
+		       const char *workload, const char *kind)
 {
 	static const char *const label[] = { "ns per page written",
 					     "p99.9 of a write, ns" };
@@ -201,21 +191,21 @@ static bool draw_sweep(struct drawing *d, sqlite3 *db, const char *clock,
 		"set tmargin 3\nset bmargin 2\nset yrange [0:*]\nset key above center horizontal reverse Left samplen 2.2\n",
 		"set tmargin 1\nset bmargin 3.5\nset logscale y\nset yrange [*:*]\nunset key\nset xlabel 'window, pages'\n",
 	};
-	static const char *const from[] = { "ns_per_page", "p999_ns" };
 	FILE *gp = d->gp.f;
 	bool any[2];
 
 	(void)workload;
+	(void)kind;
 	for (int o = 0; o < 2; o++)
 		any[o] = put_sweep(gp, db, clock, o);
 	put_multi(d, 640, 2);
 	fputs("unset title\nset logscale x 2\nset xrange [0.9:72]\nset xtics (1, 2, 4, 8, 16, 32, 64)\nset format y '%.1s%c'\n",
 	      gp);
 	for (int k = 0; k < 2; k++) {
-		char *sql = xasprintf(
-			"SELECT %s FROM writer WHERE arm = 'baseline' AND workload = 'seq' AND clock = ? AND ns_per_page IS NOT NULL AND p999_ns IS NOT NULL",
-			from[k]);
-		double base = db_number(db, sql, "s", clock);
+		double base = db_number(
+			db,
+			"SELECT iif(?2, p999_ns, ns_per_page) FROM writer WHERE arm = 'baseline' AND workload = 'seq' AND clock = ?1 AND ns_per_page IS NOT NULL AND p999_ns IS NOT NULL",
+			"sn", clock, k);
 		const char *sep = "plot ";
 
 		fprintf(gp, "%sset ylabel '%s'\n", panel[k], label[k]);
@@ -233,14 +223,13 @@ static bool draw_sweep(struct drawing *d, sqlite3 *db, const char *clock,
 				"%s%.17g with lines lc rgb '#000000' lw 1.6 dt (3,3) title 'baseline'",
 				sep, base);
 		fputc('\n', gp);
-		free(sql);
 	}
 	fputs("unset multiplot\n", gp);
 	return any[0] || any[1];
 }
 
 static bool draw_memory(struct drawing *d, sqlite3 *db, const char *clock,
-			const char *workload)
+			const char *workload, const char *kind)
 {
 	sqlite3_stmt *q = db_query(
 		db,
@@ -251,6 +240,7 @@ static bool draw_memory(struct drawing *d, sqlite3 *db, const char *clock,
 	size_t n = 0;
 
 	(void)workload;
+	(void)kind;
 	memo_begin(&points);
 	memo_begin(&labels);
 	for (; db_next(&q); n++) {
@@ -288,7 +278,7 @@ static bool draw_memory(struct drawing *d, sqlite3 *db, const char *clock,
 static const struct {
 	const char *name, *title, *reading;
 	bool (*draw)(struct drawing *d, sqlite3 *db, const char *clock,
-		     const char *workload);
+		     const char *workload, const char *kind);
 } kinds[] = {
 	{ "sweep", "What a larger window is worth",
 	  "How to read it: each point is a run with that window for every fault; above, what a page written cost, below, what the slowest of a thousand writes cost. Go right as long as the upper line falls by more than the lower one's rise is worth to you. The dotted line is baseline.",
@@ -298,21 +288,18 @@ static const struct {
 	  draw_memory },
 	{ "dist", "What the writer saw",
 	  "How to read it: each line is an arm; its height says how large a share of the arm's writes took about that long (eight steps to a doubling of time, both axes logarithmic). A hump far left is writes that met no fault, the main hump is the fault, what is right of it is the tail. Further left is better.",
-	  draw_dist },
+	  draw_hist },
 	{ "tail", "Tail of what the writer saw",
 	  "How to read it: each line is an arm; go right to a latency, and up to the line: that share of the writes took at least so long (both axes logarithmic). Where it crosses 0.1% is the p99.9. A line that falls earlier is better.",
-	  draw_tail },
+	  draw_hist },
 	{ "cost", "Cost of a page written",
 	  "How to read it: time for each 4 KiB page written, all costs of the arm included, median over the rounds; the whisker is the least and the largest round, the number the ratio to baseline. Lower is better.",
 	  draw_cost },
 };
 
-/**
- * plots_cells - draw the pictures of the cells
- * @p: where they go
- * @run: the run
- *
- * Return: 0, or -1 at the first picture that failed; those before it stay.
+/*
+ * Draw the pictures of the cells; returns 0, or -1 at the first picture that
+ * failed; those before it stay
  */
 int plots_cells(struct plots *p, const struct run *run)
 {
@@ -343,7 +330,8 @@ int plots_cells(struct plots *p, const struct run *run)
 						accel ? accel : "unknown"),
 				      kinds[k].reading);
 			free(name);
-			any = kinds[k].draw(&d, run->db, clock, workload);
+			any = kinds[k].draw(&d, run->db, clock, workload,
+					    kinds[k].name);
 			if (drawing_end(&d, p, any)) {
 				sqlite3_finalize(q);
 				return -1;

@@ -125,12 +125,9 @@ static const struct {
 	  draw_fork },
 };
 
-/**
- * plots_experiments - draw the experiments' pictures
- * @p: where they go
- * @db: the run's store
- *
- * Return: 0, or -1 at the first picture that failed.
+/*
+ * Draw the experiments' pictures; returns 0, or -1 at the first picture that
+ * failed
  */
 int plots_experiments(struct plots *p, sqlite3 *db)
 {

@@ -22,25 +22,15 @@ struct report {
 typedef struct table *(*table_fn)(const struct report *rep,
 				  enum cow_clock clock);
 
-/**
- * struct section - tables and pictures under a heading
- * @heading: the heading
- * @reading: how to read them
- * @command: how to make them again
- * @by_clock: all of a clock stands together
- * @part: tables, and pictures by the last part of their files' names
- */
-struct section {
-	const char *heading, *reading, *command;
-	bool by_clock;
-	struct {
-		table_fn table;
-		const char *picture;
-	} part[4];
+/* A part of a section: a table, or a picture by the end of its file's name */
+struct part {
+	table_fn table;
+	const char *picture;
 };
 
-void put_section(const struct report *rep, struct doc *doc,
-		 const struct section *section);
+void put_section(const struct report *rep, struct doc *doc, const char *heading,
+		 const char *reading, const char *command,
+		 const struct part *parts);
 
 /* Tables of the cells */
 struct table *table_summary(const struct report *rep);

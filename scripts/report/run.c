@@ -57,24 +57,14 @@ static void load_log(struct run *run)
 
 static void store_env(sqlite3 *db, const struct env *e)
 {
-	const char *const pairs[][2] = {
-		{ "date", e->date },	  { "git", e->git },
-		{ "kernel", e->release }, { "compiler", e->compiler },
-		{ "config", e->config },  { "qemu", e->qemu },
-		{ "host cpu", e->cpu },	  { "host cores", e->cores },
-		{ "host system", e->os },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
-		db_run(db, "INSERT INTO env VALUES (?, ?)", "ss", pairs[i][0],
-		       pairs[i][1]);
-	for (int c = 0; c < CLK_UNKNOWN; c++) {
-		const struct env_boot *b = &e->boot[c];
-
+	db_run(db,
+	       "INSERT INTO env VALUES ('date', ?), ('git', ?), ('kernel', ?), ('compiler', ?), ('kernel config', ?), ('QEMU', ?), ('host', ? || ', ' || ? || ' cores, ' || ?)",
+	       "sssssssss", e->date, e->git, e->release, e->compiler, e->config,
+	       e->qemu, e->cpu, e->cores, e->os);
+	for (const struct env_boot *b = e->boot; b < e->boot + CLK_UNKNOWN; b++)
 		db_run(db, "INSERT INTO boot VALUES (?, ?, ?, ?, ?, ?)",
 		       "ssssss", clock_name(b->clock), b->accel, b->cpu_model,
 		       b->smp, b->mem, b->cmdline);
-	}
 }
 
 static void load_env(struct run *run)
@@ -151,11 +141,8 @@ void run_free(struct run *run)
 	memset(run, 0, sizeof(*run));
 }
 
-/**
- * run_has_data - was anything measured at all
- * @run: the run
- *
- * Return: false where a summary would have no row.
+/*
+ * Was anything measured at all; returns false where a summary would have no row
  */
 bool run_has_data(const struct run *run)
 {
@@ -165,13 +152,7 @@ bool run_has_data(const struct run *run)
 		       "") > 0;
 }
 
-/**
- * run_whole - may a run be trusted without reserve
- * @run: the run
- * @v: gets what is missing
- *
- * Return: true if nothing is.
- */
+/* May a run be trusted without reserve; returns true if nothing is */
 bool run_whole(const struct run *run, struct verdicts *v)
 {
 	sqlite3_stmt *q = db_query(
@@ -189,12 +170,7 @@ bool run_whole(const struct run *run, struct verdicts *v)
 	       dmesg_clean(&run->dmesg);
 }
 
-/**
- * log_sentence - the quality of the log in a sentence
- * @run: the run
- *
- * Return: the sentence, to be freed.
- */
+/* The quality of the log in a sentence; returns the sentence, to be freed */
 char *log_sentence(const struct run *run)
 {
 	const struct dmesg *d = &run->dmesg;
@@ -229,12 +205,7 @@ char *log_sentence(const struct run *run)
 	return s;
 }
 
-/**
- * run_sentence - may this run be trusted
- * @run: the run
- *
- * Return: a sentence, to be freed.
- */
+/* May this run be trusted; returns a sentence, to be freed */
 char *run_sentence(const struct run *run)
 {
 	struct verdicts v;

@@ -6,52 +6,41 @@
 
 static const enum cow_clock clocks[] = { CLK_WALL, CLK_ICOUNT };
 
-/* A table or a picture; whether there is one. The first has the heading above. */
-static bool put_part(const struct report *rep, struct doc *doc,
-		     const struct section *s, size_t part, size_t clock,
-		     bool any)
-{
-	const char *picture = s->part[part].picture;
-	const struct plot *plot = NULL;
-	struct table *table = NULL;
-
-	if (picture)
-		plot = plots_named(rep->plots, clock_name(clocks[clock]),
-				   picture);
-	else if (s->part[part].table)
-		table = s->part[part].table(rep, clocks[clock]);
-	if (!plot && !table)
-		return any;
-	if (!any)
-		doc_put(doc, DOC_H2, "%s", s->heading);
-	doc_figure(doc, plot);
-	doc_table(doc, table);
-	return true;
-}
-
-/**
- * put_section - write a section, where the run has what it is about
- * @rep: the report
- * @doc: the document
- * @section: the section
+/*
+ * Write a section, a boot after the other: a heading, parts up to an empty one,
+ * how to read them, how to make them again. Nothing, where there is no part.
  */
-void put_section(const struct report *rep, struct doc *doc,
-		 const struct section *section)
+void put_section(const struct report *rep, struct doc *doc, const char *heading,
+		 const char *reading, const char *command,
+		 const struct part *parts)
 {
-	const size_t nclock = ARRAY_SIZE(clocks);
-	const size_t npart = ARRAY_SIZE(section->part);
 	bool any = false;
 
-	for (size_t i = 0; i < nclock * npart; i++)
-		any = section->by_clock ? put_part(rep, doc, section, i % npart,
-						   i / npart, any) :
-					  put_part(rep, doc, section,
-						   i / nclock, i % nclock, any);
-	if (!any)
-		return;
-	if (section->reading)
-		doc_put(doc, DOC_SUB, "%s", section->reading);
-	doc_put(doc, DOC_COMMAND, "%s", section->command);
+	for (size_t c = 0; c < ARRAY_SIZE(clocks); c++) {
+		for (const struct part *p = parts; p->table || p->picture;
+		     p++) {
+			const struct plot *plot = NULL;
+			struct table *table = NULL;
+
+			if (p->table)
+				table = p->table(rep, clocks[c]);
+			else
+				plot = plots_named(rep->plots,
+						   clock_name(clocks[c]),
+						   p->picture);
+			if (!plot && !table)
+				continue;
+			if (!any)
+				doc_put(doc, DOC_H2, "%s", heading);
+			any = true;
+			doc_figure(doc, plot);
+			doc_table(doc, table);
+		}
+	}
+	if (any && reading)
+		doc_put(doc, DOC_SUB, "%s", reading);
+	if (any)
+		doc_put(doc, DOC_COMMAND, "%s", command);
 }
 
 void section_findings(const struct report *rep, struct doc *doc)
@@ -210,32 +199,15 @@ void section_quality(const struct report *rep, struct doc *doc)
 
 void section_environment(const struct report *rep, struct doc *doc)
 {
-	const struct env *e = &rep->run->env;
-	const struct {
-		const char *word, *meaning;
-	} pairs[] = {
-		{ "date", e->date },
-		{ "git", e->git },
-		{ "kernel", e->release },
-		{ "compiler", e->compiler },
-		{ "kernel config", e->config },
-		{ "QEMU", e->qemu },
-	};
+	sqlite3_stmt *q = db_query(
+		rep->run->db,
+		"SELECT key, value FROM env UNION ALL SELECT 'boot ' || clock, printf('accel %s, cpu %s, %s cores, memory %s, cmdline: %s', accel, cpu_model, smp, mem, cmdline) FROM boot",
+		"");
 
 	doc_put(doc, DOC_H2, "Environment");
-	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
-		doc_put(doc, DOC_WORD, "%s", pairs[i].word);
-		doc_put(doc, DOC_MEANING, "%s", pairs[i].meaning);
-	}
-	doc_put(doc, DOC_WORD, "host");
-	doc_put(doc, DOC_MEANING, "%s, %s cores, %s", e->cpu, e->cores, e->os);
-	for (int c = 0; c < CLK_UNKNOWN; c++) {
-		const struct env_boot *b = &e->boot[c];
-
-		doc_put(doc, DOC_WORD, "boot %s", clock_name(b->clock));
-		doc_put(doc, DOC_MEANING,
-			"accel %s, cpu %s, %s cores, memory %s, cmdline: %s",
-			b->accel, b->cpu_model, b->smp, b->mem, b->cmdline);
+	while (db_next(&q)) {
+		doc_put(doc, DOC_WORD, "%s", col_text(q, 0));
+		doc_put(doc, DOC_MEANING, "%s", col_text(q, 1));
 	}
 }
 

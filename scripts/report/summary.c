@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* summary.c - the rounds of a run put together */
-#include "summary.h"
+#include "db.h"
 
 /*
  * The cells' rows. A round without a sample counts as a round, and adds to no
@@ -56,10 +56,7 @@ static const char ratios[] =
 	" WHERE b.arm = 'baseline' AND b.clock = s.clock AND b.workload = s.workload AND b.source = s.source AND b.stage = s.stage) "
 	"WHERE source IN ('debugfs', 'dmesg') OR stage = 'request'";
 
-/**
- * summary_make - put the rounds of a run together
- * @db: the run's store; its table summary is filled
- */
+/* Put the rounds of a run together */
 void summary_make(sqlite3 *db)
 {
 	static const char *const steps[] = {
@@ -68,28 +65,4 @@ void summary_make(sqlite3 *db)
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
 		db_run(db, steps[i], "");
-}
-
-/**
- * figure - a figure of the summary
- * @db: the run's store
- * @view: "writer" for what the writer saw, "service" for one COW in the kernel
- * @clock: the boot
- * @arm: the arm
- * @workload: the workload
- * @col: the column
- *
- * Return: the figure, NAN where there is none.
- */
-double figure(sqlite3 *db, const char *view, enum cow_clock clock,
-	      const char *arm, const char *workload, const char *col)
-{
-	char *sql = xasprintf(
-		"SELECT %s FROM %s WHERE clock = ? AND arm = ? AND workload = ?",
-		col, view);
-	double val =
-		db_number(db, sql, "sss", clock_name(clock), arm, workload);
-
-	free(sql);
-	return val;
 }

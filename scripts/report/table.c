@@ -86,11 +86,7 @@ struct table *table_pivot(sqlite3 *db, const char *none, const char *first,
 	return t;
 }
 
-/**
- * table_title - give a table its title
- * @t: the table
- * @fmt: as in printf()
- */
+/* Give a table its title */
 void table_title(struct table *t, const char *fmt, ...)
 {
 	va_list ap;
@@ -100,11 +96,7 @@ void table_title(struct table *t, const char *fmt, ...)
 	va_end(ap);
 }
 
-/**
- * table_note - add a line under the table
- * @t: the table
- * @fmt: as in printf()
- */
+/* Add a line under the table */
 void table_note(struct table *t, const char *fmt, ...)
 {
 	va_list ap;
@@ -148,11 +140,8 @@ static size_t width_with(const struct table *t, size_t *w, size_t gap)
 	return sum;
 }
 
-/**
- * table_width - how wide table_print() must make it at least
- * @t: the table
- *
- * Return: columns of the terminal.
+/*
+ * How wide table_print() must make it at least; returns columns of the terminal
  */
 size_t table_width(const struct table *t)
 {
@@ -161,12 +150,7 @@ size_t table_width(const struct table *t)
 	return width_with(t, w, 1);
 }
 
-/**
- * put_wrapped - print a paragraph
- * @out: where
- * @s: its text, printed as put_plain() does
- * @width: columns it may take
- */
+/* Print a paragraph */
 void put_wrapped(FILE *out, const char *s, size_t width)
 {
 	size_t col = 0;
@@ -206,11 +190,7 @@ static void print_row(const struct table *t, char *const *cell, const size_t *w,
 	fputc('\n', out);
 }
 
-/**
- * table_print - print a table as text
- * @t: the table
- * @out: where
- */
+/* Print a table as text */
 void table_print(const struct table *t, FILE *out)
 {
 	size_t w[TABLE_COLS];
@@ -233,11 +213,7 @@ static void csv_row(const struct table *t, char *const *cell, FILE *out)
 		fprintf(out, "%s%c", cell[i], i + 1 < t->ncol ? ',' : '\n');
 }
 
-/**
- * table_csv - print a table as CSV
- * @t: the table, in whose cells is neither comma nor quotation mark
- * @out: where
- */
+/* Print a table as CSV */
 void table_csv(const struct table *t, FILE *out)
 {
 	csv_row(t, t->head, out);

@@ -62,12 +62,7 @@ static void note_rounds(struct table *t, const struct report *rep,
 	free(user);
 }
 
-/**
- * table_summary - summary.csv
- * @rep: the report
- *
- * Return: the table.
- */
+/* summary.csv */
 struct table *table_summary(const struct report *rep)
 {
 	return table_query(
@@ -81,14 +76,9 @@ struct table *table_summary(const struct report *rep)
 static const char service_note[] =
 	"avg to max: one service in the kernel (debugfs, stage fault; hugetlb: stage hugetlb_copy, the 2 MiB copy alone), percentiles: median over the rounds; faults: sum over the rounds, same pass. ns per page written: time over 4 KiB pages with nobody listening, median over the rounds; ratio: median of the rounds' ratios to baseline of the same boot, spread: least..largest.";
 
-/**
- * table_service - Table 1: what a COW fault costs
- * @rep: the report
- * @clock: the boot
- * @workload: the workload
- * @density: how to write numbers
- *
- * Return: the table; NULL where there is no cell.
+/*
+ * Table 1: what a COW fault costs; returns the table; NULL where there is no
+ * cell
  */
 struct table *table_service(const struct report *rep, enum cow_clock clock,
 			    const char *workload, enum density density)
@@ -134,11 +124,7 @@ static void print_service(const struct report *rep, enum cow_clock clock,
 	fputc('\n', out);
 }
 
-/**
- * print_table1 - print Table 1 of each boot: seq, or its first workload
- * @rep: the report
- * @out: where
- */
+/* Print Table 1 of each boot: seq, or its first workload */
 void print_table1(const struct report *rep, FILE *out)
 {
 	sqlite3_stmt *q = db_query(
@@ -160,13 +146,8 @@ void print_table1(const struct report *rep, FILE *out)
 	fputc('\n', out);
 }
 
-/**
- * table_touch - Table 2: what the writer saw
- * @rep: the report
- * @clock: the boot
- * @workload: the workload
- *
- * Return: the table; NULL where there is no cell.
+/*
+ * Table 2: what the writer saw; returns the table; NULL where there is no cell
  */
 struct table *table_touch(const struct report *rep, enum cow_clock clock,
 			  const char *workload)
@@ -190,11 +171,8 @@ struct table *table_touch(const struct report *rep, enum cow_clock clock,
 	return t;
 }
 
-/**
- * table_counts - the cross-check, one line for each clock, arm and workload
- * @rep: the report
- *
- * Return: the table.
+/*
+ * The cross-check, one line for each clock, arm and workload; returns the table
  */
 struct table *table_counts(const struct report *rep)
 {
@@ -209,13 +187,9 @@ struct table *table_counts(const struct report *rep)
 	return t;
 }
 
-/**
- * table_stats - the module's counters, a column for each arm
- * @rep: the report
- * @clock: the boot
- * @workload: the workload
- *
- * Return: the table, or NULL where no cell has any.
+/*
+ * The module's counters, a column for each arm; returns the table, or NULL
+ * where no cell has any
  */
 struct table *table_stats(const struct report *rep, enum cow_clock clock,
 			  const char *workload)
@@ -234,12 +208,9 @@ struct table *table_stats(const struct report *rep, enum cow_clock clock,
 	return t;
 }
 
-/**
- * table_study - Table 1 beside the study's
- * @rep: the report
- * @clock: the boot
- *
- * Return: the table, or NULL where seq was not measured.
+/*
+ * Table 1 beside the study's; returns the table, or NULL where seq was not
+ * measured
  */
 struct table *table_study(const struct report *rep, enum cow_clock clock)
 {

@@ -82,13 +82,9 @@ bool is_blank(const char *s, size_t len)
 	return true;
 }
 
-/**
- * utf8_len - length of the character that begins here
- * @s: bytes
- * @len: how many, at least 1
- *
- * Return: 1 to 4, or 0 where it is no well-formed UTF-8 or a control
- * character.
+/*
+ * Length of the character that begins here; returns 1 to 4, or 0 where it is no
+ * well-formed UTF-8 or a control character
  */
 size_t utf8_len(const char *s, size_t len)
 {

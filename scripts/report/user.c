@@ -140,17 +140,10 @@ static bool read_row(const struct word *w, const size_t map[COL_NR],
 	return true;
 }
 
-/**
- * parse_user_csv - read what cowbench wrote
- * @buf: the CSV, a header and one or more rows; any bytes at all
- * @len: its length
- * @out: the rows, put together
- * @err: where and why it failed; may be NULL
- *
- * Columns are found by their names in the header; others than those of
- * struct user_rec are passed over.
- *
- * Return: an enum parse_status.
+/*
+ * Read what cowbench wrote: a header and one or more rows. Columns are found by
+ * their names in the header; others than those of struct user_rec are passed
+ * over.
  */
 int parse_user_csv(const char *buf, size_t len, struct user_rec *out,
 		   struct parse_error *err)
@@ -171,8 +164,7 @@ int parse_user_csv(const char *buf, size_t len, struct user_rec *out,
 			continue;
 		n = split_csv(&l, w, COLS_MAX);
 		if (n > COLS_MAX) {
-			ret = parse_fail(err, PARSE_MALFORMED, l.no,
-					 "too many columns");
+			ret = lines_bad(&l, err, "too many columns");
 		} else if (!ncol) {
 			ncol = n;
 			if (!read_header(w, n, map))
@@ -181,14 +173,12 @@ int parse_user_csv(const char *buf, size_t len, struct user_rec *out,
 		} else if (n < ncol) {
 			ret = lines_fail(&l, err, "a row with too few columns");
 		} else if (n > ncol) {
-			ret = parse_fail(err, PARSE_MALFORMED, l.no,
-					 "a row with too many columns");
+			ret = lines_bad(&l, err, "a row with too many columns");
 		} else if (out->rows == ROWS_MAX) {
-			ret = parse_fail(err, PARSE_MALFORMED, l.no,
-					 "too many rows");
+			ret = lines_bad(&l, err, "too many rows");
 		} else if (!read_row(w, map, out, &merge)) {
-			ret = parse_fail(err, PARSE_MALFORMED, l.no,
-					 "a row with an impossible cell");
+			ret = lines_bad(&l, err,
+					"a row with an impossible cell");
 		}
 	}
 	if (!ret && !out->rows)

@@ -179,14 +179,9 @@ double median_double(double *v, size_t n)
 	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
-/**
- * percentile_sorted - a percentile by nearest rank
- * @v: the samples, sorted
- * @n: how many
- * @permille: 500 for the median, 999 for p99.9
- *
- * Return: the smallest sample that at least @permille of all samples do not
- * exceed; NONE of none.
+/*
+ * A percentile by nearest rank; returns the smallest sample that at least
+ * @permille of all samples do not exceed; NONE of none
  */
 uint64_t percentile_sorted(const uint64_t *v, size_t n, unsigned int permille)
 {

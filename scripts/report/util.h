@@ -53,6 +53,9 @@ void *vec_grow(void *old, size_t *cap, size_t size);
  * @PARSE_EMPTY: not a byte but white space
  * @PARSE_TRUNCATED: begins well and stops too early
  * @PARSE_MALFORMED: holds something that does not belong there
+ *
+ * A parser takes any bytes. What it returns is to be freed in every case. It
+ * tells where and why it failed in a struct parse_error, which may be NULL.
  */
 enum parse_status {
 	PARSE_OK = 0,
@@ -107,6 +110,8 @@ struct word {
 
 size_t split_words(const struct lines *l, struct word *word, size_t max);
 size_t split_csv(const struct lines *l, struct word *word, size_t max);
+#define word_u64(w, val) parse_u64((w)->s, (w)->len, val)
+#define lines_bad(l, err, what) parse_fail(err, PARSE_MALFORMED, (l)->no, what)
 bool word_is(const struct word *word, const char *s);
 bool is_blank(const char *s, size_t len);
 

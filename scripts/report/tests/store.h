@@ -3,7 +3,7 @@
 #ifndef COWREPORT_TEST_STORE_H
 #define COWREPORT_TEST_STORE_H
 
-#include "summary.h"
+#include "db.h"
 
 /* A row's figures; @touched 0: the row has no pages */
 struct figures {

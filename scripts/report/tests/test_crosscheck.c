@@ -6,7 +6,7 @@
 
 #include "load.h"
 #include "report.h"
-#include "summary.h"
+#include "db.h"
 #include "test.h"
 
 #define HEAD \
