@@ -131,16 +131,6 @@ static bool is_marked(const struct run *run, const struct cell *c,
 	return there;
 }
 
-static void check_verified(struct run *run, const struct cell *c,
-			   const char *file, const struct user_rec *rec)
-{
-	if (rec->unverified)
-		run_problem(
-			run, "data",
-			"%s: %s: the check of the data FAILED in %ju row(s)",
-			c->name, file, (uintmax_t)rec->unverified);
-}
-
 /*
  * Do the log's lines, the histogram's count and the writer's faults agree? The
  * workload "reuse" has faults that copy nothing, and an arm that breaks COW
@@ -184,23 +174,13 @@ static void store_latency(sqlite3 *db, int cell, const char *source,
 	       pass->pages_touched, pass->pages_copied, pass->pages_wasted);
 }
 
-static void store_log(sqlite3 *db, int id, const struct cell *c,
-		      const struct user_rec *listen)
-{
-	struct latency lat;
-
-	if (!c->seg || !c->seg->complete || !c->seg->ns.n)
-		return;
-	latency_of_samples(&lat, c->seg->ns.v, c->seg->ns.n);
-	store_latency(db, id, "dmesg", service_stage(c->key.arm), &lat, listen);
-}
-
 static void store(sqlite3 *db, int id, int series, const struct cell *c)
 {
 	const struct user_rec *listen = c->ok[PART_LISTEN] ? &c->listen : NULL;
 	const char *service = service_stage(c->key.arm);
 	const struct latency *lat = stage_find(&c->hist, service);
 	bool logged = c->seg && c->seg->complete;
+	struct latency log;
 	const uint64_t count[] = {
 		logged ? c->seg->ns.n : NONE,
 		!c->ok[PART_HIST] ? NONE :
@@ -225,7 +205,10 @@ static void store(sqlite3 *db, int id, int series, const struct cell *c)
 			store_latency(db, id, "debugfs",
 				      c->hist.stage.v[i].name,
 				      &c->hist.stage.v[i].lat, listen);
-	store_log(db, id, c, listen);
+	if (logged && c->seg->ns.n) {
+		latency_of_samples(&log, c->seg->ns.v, c->seg->ns.n);
+		store_latency(db, id, "dmesg", service, &log, listen);
+	}
 	for (size_t i = 0; c->ok[PART_TOUCH] && i < c->touch.bucket.n; i++)
 		db_run(db, "INSERT INTO touch VALUES (?, ?, ?)", "nii", id,
 		       c->touch.bucket.v[i].lower, c->touch.bucket.v[i].count);
@@ -243,8 +226,15 @@ static void load_cell(struct run *run, struct cell *c)
 	c->unlogged = c->unheard || is_marked(run, c, "unlogged");
 	for (int p = 0; p < PARTS; p++)
 		load_part(run, c, (enum part)p);
-	check_verified(run, c, "user.csv", &c->user);
-	check_verified(run, c, "listen.csv", &c->listen);
+	for (int p = PART_USER; p <= PART_LISTEN; p += PART_LISTEN) {
+		uint64_t bad = p ? c->listen.unverified : c->user.unverified;
+
+		if (bad)
+			run_problem(
+				run, "data",
+				"%s: %s: the check of the data FAILED in %ju row(s)",
+				c->name, part_files[p], (uintmax_t)bad);
+	}
 	if (c->ok[PART_TOUCH] && c->ok[PART_USER] &&
 	    c->user.lat.count != NONE && c->touch.total != c->user.lat.count) {
 		c->ok[PART_TOUCH] = false;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* db.c - run.db, the store of a run: its tables, and functions for queries */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -336,10 +335,8 @@ sqlite3 *db_new(void)
 	static int yes = 1;
 	sqlite3 *db;
 
-	if (sqlite3_open(":memory:", &db)) {
-		fputs("cowreport: SQLite: out of memory\n", stderr);
-		exit(1);
-	}
+	if (sqlite3_open(":memory:", &db))
+		out_of_memory();
 	must(db, sqlite3_exec(db, schema, NULL, NULL, NULL), schema);
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
 		sqlite3_create_collation(db, order[i].name, SQLITE_UTF8,
@@ -352,18 +349,14 @@ sqlite3 *db_new(void)
 	return db;
 }
 
-/* Write a store to a file; returns 0, or -1 with errno set */
-int db_save(sqlite3 *db, const char *path)
+/* Write a store, as SQLite reads it */
+void db_save(sqlite3 *db, FILE *out)
 {
 	sqlite3_int64 size;
 	unsigned char *buf = sqlite3_serialize(db, "main", &size, 0);
-	int ret;
 
-	if (!buf) {
-		errno = ENOMEM;
-		return -1;
-	}
-	ret = write_file(path, (const char *)buf, (size_t)size);
+	if (!buf)
+		out_of_memory();
+	fwrite(buf, 1, (size_t)size, out);
 	sqlite3_free(buf);
-	return ret;
 }

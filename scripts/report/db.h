@@ -9,7 +9,7 @@
 #include "names.h"
 
 sqlite3 *db_new(void);
-int db_save(sqlite3 *db, const char *path);
+void db_save(sqlite3 *db, FILE *out);
 
 /*
  * Statements and their arguments. A letter of @types is the type of one:

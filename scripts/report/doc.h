@@ -8,22 +8,10 @@
 
 enum doc_kind { DOC_MD, DOC_HTML };
 
-/**
- * enum element - what a document is made up of
- * @DOC_TITLE: the title
- * @DOC_H2: a section's heading
- * @DOC_H3: the heading of a part of it
- * @DOC_PARA: a paragraph
- * @DOC_SUB: small print
- * @DOC_GOOD: good news
- * @DOC_BAD: bad news
- * @DOC_ITEM: a member of a list
- * @DOC_STEP: a member of a numbered list
- * @DOC_WORD: a word, which DOC_MEANING follows
- * @DOC_MEANING: what the word means
- * @DOC_COMMAND: how to make again what stands above
- * @DOC_FOLD: what follows is shown on demand, under this title
- * @DOC_UNFOLD: and ends here
+/*
+ * What a document is made up of: headings, paragraphs (small print, good news,
+ * bad news), members of lists, a word and what it means, how to make again what
+ * stands above, and what is shown on demand, from a title to its end
  */
 enum element {
 	DOC_TITLE,

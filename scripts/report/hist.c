@@ -50,25 +50,25 @@ bool latency_ordered(const struct latency *lat)
 void latency_of_samples(struct latency *lat, const uint64_t *ns, size_t n)
 {
 	long double sum = 0;
-	VEC(uint64_t) v = { 0 };
+	uint64_t *v = xzalloc((n + 1) * sizeof(*v));
 
 	latency_init(lat);
 	lat->count = n;
-	if (!n)
-		return;
 	for (size_t i = 0; i < n; i++) {
-		vec_push(&v, ns[i]);
+		v[i] = ns[i];
 		sum += ns[i];
 	}
-	qsort(v.v, n, sizeof(*v.v), cmp_u64);
-	lat->avg = sum / n;
-	lat->min = v.v[0];
-	lat->p50 = percentile_sorted(v.v, n, 500);
-	lat->p90 = percentile_sorted(v.v, n, 900);
-	lat->p99 = percentile_sorted(v.v, n, 990);
-	lat->p999 = percentile_sorted(v.v, n, 999);
-	lat->max = v.v[n - 1];
-	vec_free(&v);
+	qsort(v, n, sizeof(*v), cmp_u64);
+	if (n) {
+		lat->avg = sum / n;
+		lat->min = v[0];
+		lat->max = v[n - 1];
+	}
+	lat->p50 = percentile_sorted(v, n, 500);
+	lat->p90 = percentile_sorted(v, n, 900);
+	lat->p99 = percentile_sorted(v, n, 990);
+	lat->p999 = percentile_sorted(v, n, 999);
+	free(v);
 }
 
 /* Where the value of this key goes; NULL if there is no such key */

@@ -221,42 +221,52 @@ static bool write_crosscheck(const struct report *rep, FILE *out)
 	return crosscheck_page(rep->run->db, out);
 }
 
+static bool write_db(const struct report *rep, FILE *out)
+{
+	db_save(rep->run->db, out);
+	return true;
+}
+
 /* A file of the report, and what writes it; false: there is no such file */
 static const struct {
 	const char *name;
 	bool (*write)(const struct report *rep, FILE *out);
 } files[] = {
+	{ "run.db", write_db },
 	{ "summary.csv", write_csv },
 	{ "report.md", write_md },
 	{ "report.html", write_html },
 	{ "crosscheck.html", write_crosscheck },
 };
 
+/* End a text, and write it to a file; 0, or -1 after a line on standard error */
+static int write_text(struct memo *memo, const char *path)
+{
+	int ret;
+
+	memo_end(memo);
+	ret = write_file(path, memo->s, memo->len);
+	if (ret)
+		tell("cannot write %s: %s", path, strerror(errno));
+	free(memo->s);
+	return ret;
+}
+
 static int write_files(const struct report *rep, const char *dir)
 {
-	char *path = xasprintf("%s/run.db", dir);
-	int ret = db_save(rep->run->db, path);
+	int ret = 0;
 
-	for (size_t i = 0; i <= ARRAY_SIZE(files); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		char *path = xasprintf("%s/%s", dir, files[i].name);
 		struct memo memo;
-		bool any;
 
-		if (ret) {
-			tell("cannot write %s: %s", path, strerror(errno));
-			break;
-		}
-		free(path);
-		path = NULL;
-		if (i == ARRAY_SIZE(files))
-			break;
-		path = xasprintf("%s/%s", dir, files[i].name);
 		memo_begin(&memo);
-		any = files[i].write(rep, memo.f);
-		memo_end(&memo);
-		ret = any ? write_file(path, memo.s, memo.len) : 0;
-		free(memo.s);
+		if (files[i].write(rep, memo.f))
+			ret |= write_text(&memo, path);
+		else
+			free(memo_end(&memo));
+		free(path);
 	}
-	free(path);
 	return ret;
 }
 
@@ -305,27 +315,12 @@ static int report(const struct run *run, const struct args *args)
 	return ret;
 }
 
-/* Write @gate to @path; 0 or -1 */
-static int write_gate(const struct gate *gate, const char *path)
-{
-	struct memo memo;
-	int ret;
-
-	memo_begin(&memo);
-	gate_write(gate, memo.f);
-	memo_end(&memo);
-	ret = write_file(path, memo.s, memo.len);
-	if (ret)
-		tell("cannot write %s: %s", path, strerror(errno));
-	free(memo.s);
-	return ret;
-}
-
 /* The regression gate: judge a run, or take it for the reference */
 static int gate(const struct run *run, const struct args *args)
 {
 	const char *path = args->gate ? args->gate : args->rebase;
 	struct parse_error err;
+	struct memo memo;
 	struct gate gate;
 	size_t len, bad;
 	char *buf;
@@ -345,7 +340,9 @@ static int gate(const struct run *run, const struct args *args)
 		ret = gate_judge(&gate, run->db, &run->env, stdout) ? 1 : 0;
 	} else {
 		bad = gate_rebase(&gate, run->db, &run->env);
-		ret = write_gate(&gate, path) || bad;
+		memo_begin(&memo);
+		gate_write(&gate, memo.f);
+		ret = write_text(&memo, path) || bad;
 		if (bad)
 			tell("%s: %zu of its rows were not measured", path,
 			     bad);

@@ -47,14 +47,7 @@ void put_quoted(FILE *out, const char *s)
 	fputc('\'', out);
 }
 
-/**
- * put_data - tell gnuplot what a query returns
- * @gp: gnuplot's script
- * @name: name of the data block
- * @q: the query; NULL is written as "-"
- *
- * Return: the number of rows.
- */
+/* Tell gnuplot what a query returns, NULL as "-"; the number of rows */
 size_t put_data(FILE *gp, const char *name, sqlite3_stmt *q)
 {
 	size_t rows = 0;
@@ -170,14 +163,7 @@ static void plot_free(struct plot *p)
 	free(p->svg);
 }
 
-/**
- * drawing_begin - begin a picture
- * @d: the picture
- * @clock: its boot
- * @name: its name; the file is plots/<clock>-<name>.svg
- * @title: what it shows, taken over
- * @reading: how to read it, a constant string
- */
+/* Begin the picture plots/<clock>-<name>.svg; @title is taken over */
 void drawing_begin(struct drawing *d, const char *clock, const char *name,
 		   char *title, const char *reading)
 {
@@ -189,14 +175,7 @@ void drawing_begin(struct drawing *d, const char *clock, const char *name,
 	memo_begin(&d->gp);
 }
 
-/**
- * drawing_end - have a picture drawn, and write it to plots/
- * @d: the picture
- * @p: the pictures, among which it gets its place
- * @any: there is something to be drawn
- *
- * Return: 0, or -1 where it failed, and @p->why says why.
- */
+/* Have a picture drawn, if there is @any; 0, or -1, and @p->why says why */
 int drawing_end(struct drawing *d, struct plots *p, bool any)
 {
 	char *path = xasprintf("%s/%s", p->dir, d->plot.file);
@@ -221,12 +200,9 @@ int drawing_end(struct drawing *d, struct plots *p, bool any)
 	return p->why ? -1 : 0;
 }
 
-/**
- * plots_begin - make plots/, and take away pictures of an earlier report
- * @p: the pictures, to be given to plots_free() in every case
- * @dir: the report's folder
- *
- * Return: 0, or -1, and @p->why says why.
+/*
+ * Make plots/, and take away pictures of an earlier report; 0, or -1, and
+ * @p->why says why
  */
 int plots_begin(struct plots *p, const char *dir)
 {

@@ -8,8 +8,7 @@
 
 #include "load.h"
 
-#define LOG_LIMIT ((size_t)1 << 30)
-#define FILE_LIMIT ((size_t)16 << 20)
+#define FILE_LIMIT ((size_t)1 << 30)
 
 /**
  * run_problem - tell what is wrong with a run
@@ -31,14 +30,22 @@ void run_problem(struct run *run, const char *kind, const char *fmt, ...)
 	free(text);
 }
 
+static enum file_status read_part(const struct run *run, const char *file,
+				  char **buf, size_t *len)
+{
+	char *path = xasprintf("%s/%s", run->dir, file);
+	enum file_status st = read_file(path, FILE_LIMIT, buf, len);
+
+	free(path);
+	return st;
+}
+
 static void load_log(struct run *run)
 {
-	char *path = xasprintf("%s/dmesg.log", run->dir);
-	enum file_status st;
-	char *buf;
 	size_t len;
+	char *buf;
+	enum file_status st = read_part(run, "dmesg.log", &buf, &len);
 
-	st = read_file(path, LOG_LIMIT, &buf, &len);
 	run->has_log = st == FILE_OK;
 	if (st == FILE_ABSENT)
 		run_problem(run, "log", "dmesg.log is absent");
@@ -52,7 +59,6 @@ static void load_log(struct run *run)
 		run_problem(run, "log",
 			    "dmesg.log holds no \"cowlab: begin\" line");
 	free(buf);
-	free(path);
 }
 
 static void store_env(sqlite3 *db, const struct env *e)
@@ -69,14 +75,12 @@ static void store_env(sqlite3 *db, const struct env *e)
 
 static void load_env(struct run *run)
 {
-	char *path = xasprintf("%s/env.json", run->dir);
 	struct parse_error err;
-	enum file_status st;
-	char *buf;
 	size_t len;
+	char *buf;
+	enum file_status st = read_part(run, "env.json", &buf, &len);
 	int ret;
 
-	st = read_file(path, FILE_LIMIT, &buf, &len);
 	if (st == FILE_UNREADABLE)
 		run_problem(run, "env", "env.json cannot be read: %s",
 			    strerror(errno));
@@ -89,7 +93,6 @@ static void load_env(struct run *run)
 			    parse_status_name(ret), err.what);
 	store_env(run->db, &run->env);
 	free(buf);
-	free(path);
 }
 
 /**

@@ -140,16 +140,6 @@ static size_t width_with(const struct table *t, size_t *w, size_t gap)
 	return sum;
 }
 
-/*
- * How wide table_print() must make it at least; returns columns of the terminal
- */
-size_t table_width(const struct table *t)
-{
-	size_t w[TABLE_COLS];
-
-	return width_with(t, w, 1);
-}
-
 /* Print a paragraph */
 void put_wrapped(FILE *out, const char *s, size_t width)
 {
@@ -190,21 +180,25 @@ static void print_row(const struct table *t, char *const *cell, const size_t *w,
 	fputc('\n', out);
 }
 
-/* Print a table as text */
-void table_print(const struct table *t, FILE *out)
+/* Print a table as text; false, and nothing is printed, where it is too wide */
+bool table_print(const struct table *t, bool force, FILE *out)
 {
 	size_t w[TABLE_COLS];
 	size_t gap = width_with(t, w, 2) <= TEXT_WIDTH ? 2 : 1;
+	size_t width = width_with(t, w, gap);
 
+	if (width > TEXT_WIDTH && !force)
+		return false;
 	put_wrapped(out, t->title, TEXT_WIDTH);
 	print_row(t, t->head, w, gap, out);
-	for (size_t i = 0; i < width_with(t, w, gap); i++)
+	for (size_t i = 0; i < width; i++)
 		fputc('-', out);
 	fputc('\n', out);
 	for (size_t i = 0; i < t->cell.n; i += t->ncol)
 		print_row(t, t->cell.v + i, w, gap, out);
 	for (size_t i = 0; i < t->note.n; i++)
 		put_wrapped(out, t->note.v[i], TEXT_WIDTH);
+	return true;
 }
 
 static void csv_row(const struct table *t, char *const *cell, FILE *out)

@@ -38,9 +38,8 @@ struct table *table_pivot(sqlite3 *db, const char *none, const char *first,
 void table_title(struct table *t, const char *fmt, ...) PRINTF(2, 3);
 void table_note(struct table *t, const char *fmt, ...) PRINTF(2, 3);
 void table_free(struct table *t);
-void table_print(const struct table *t, FILE *out);
+bool table_print(const struct table *t, bool force, FILE *out);
 void table_csv(const struct table *t, FILE *out);
-size_t table_width(const struct table *t);
 
 void put_wrapped(FILE *out, const char *s, size_t width);
 

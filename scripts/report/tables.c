@@ -106,24 +106,6 @@ struct table *table_service(const struct report *rep, enum cow_clock clock,
 	return t;
 }
 
-/* Table 1 of a boot in TEXT_WIDTH columns */
-static void print_service(const struct report *rep, enum cow_clock clock,
-			  const char *workload, FILE *out)
-{
-	bool fits = false;
-
-	for (int d = DENSE_TEXT; d < DENSE_END && !fits; d++) {
-		struct table *t =
-			table_service(rep, clock, workload, (enum density)d);
-
-		fits = !t || table_width(t) <= TEXT_WIDTH;
-		if (t && (fits || d + 1 == DENSE_END))
-			table_print(t, out);
-		table_free(t);
-	}
-	fputc('\n', out);
-}
-
 /* Print Table 1 of each boot: seq, or its first workload */
 void print_table1(const struct report *rep, FILE *out)
 {
@@ -136,9 +118,16 @@ void print_table1(const struct report *rep, FILE *out)
 	while (db_next(&q)) {
 		const char *clock = col_text(q, 0);
 
-		print_service(rep, clock_by_name(clock, strlen(clock)),
-			      col_text(q, 1), out);
-		any = true;
+		any = false;
+		for (int d = DENSE_TEXT; d < DENSE_END && !any; d++) {
+			struct table *t = table_service(
+				rep, clock_by_name(clock, strlen(clock)),
+				col_text(q, 1), (enum density)d);
+
+			any = table_print(t, d + 1 == DENSE_END, out);
+			table_free(t);
+		}
+		fputc('\n', out);
 	}
 	if (!any)
 		return;

@@ -30,16 +30,10 @@ void *vec_grow(void *old, size_t *cap, size_t size)
 
 const char *parse_status_name(int status)
 {
-	switch (status) {
-	case PARSE_OK:
-		return "good";
-	case PARSE_EMPTY:
-		return "empty";
-	case PARSE_TRUNCATED:
-		return "truncated";
-	default:
-		return "malformed";
-	}
+	static const char *const names[] = { "good", "empty", "truncated",
+					     "malformed" };
+
+	return names[-status];
 }
 
 /* Put into @err, which may be NULL, why a parser stops; @status */
