@@ -27,9 +27,9 @@ const struct claim claims[CLAIMS] = {
 		"Copying the page dominates the cost of a COW fault.",
 		"make run ARMS=baseline WORKLOADS=seq",
 		"baseline was not measured on seq with the histogram on",
-		"the copy's share is larger here than on hardware with ERMS: there still less is left of the claim",
+		"the copy's share is larger here than on hardware with ERMS, where the claim is weaker still",
 		SEQ "SELECT printf('%s the copy is %s of a fault''s service of %s, %s%%', unit, num(k.avg_ns, 0), num(s.avg_ns, 0), num(100 * k.avg_ns / s.avg_ns, 0))"
-		" || iif(w.avg_ns > 0, printf(' (and %s%% of the %s that the writer waits, kernel entry and exit included)', num(100 * k.avg_ns / w.avg_ns, 0), num(w.avg_ns, 0)), ''), k.avg_ns > s.avg_ns / 2, 1 "
+		" || iif(w.avg_ns > 0, printf(' (and %s%% of the %s that the writer waits, including kernel entry and exit)', num(100 * k.avg_ns / w.avg_ns, 0), num(w.avg_ns, 0)), ''), k.avg_ns > s.avg_ns / 2, 1 "
 		"FROM c JOIN svc s ON s.clock = c.clock AND s.arm = 'baseline' JOIN summary k ON k.clock = c.clock AND k.arm = 'baseline' AND k.workload = 'seq' AND k.source = 'debugfs' AND k.stage = 'copy' AND k.avg_ns > 0"
 		" LEFT JOIN seq w ON w.clock = c.clock AND w.arm = 'baseline' ORDER BY c.clock",
 	},
@@ -42,9 +42,9 @@ const struct claim claims[CLAIMS] = {
 		"Huge pages make a COW cost more, because it copies more.",
 		"make run ARMS=\"baseline thp hugetlb\" WORKLOADS=\"seq sparse64\"",
 		"neither hugetlb nor thp was measured on seq beside baseline",
-		"a hugetlb fault copies 2 MiB, which a writer of all of it wants and a sparse one pays for, a transparent huge page is split, and then 4 KiB are copied: the study's factor of " STUDY_HUGE_FACTOR " fits neither",
-		SEQ "SELECT printf('%s one COW of %s takes %.2f of baseline''s', unit, s.arm, s.avg_ns / b.avg_ns) || iif(w.ratio_to_baseline, printf(', a page written of seq %.2f', w.ratio_to_baseline), '')"
-		" || iif(x.ratio_to_baseline, printf(', a page written of sparse64 %.2f', x.ratio_to_baseline), ''), s.avg_ns >= 2 * b.avg_ns, 1 "
+		"a hugetlb fault copies 2 MiB, which a dense writer needs and a sparse writer pays for, and a transparent huge page is split before 4 KiB are copied: the study's factor of " STUDY_HUGE_FACTOR " fits neither",
+		SEQ "SELECT printf('%s one COW of %s takes %.2f of baseline''s', unit, s.arm, s.avg_ns / b.avg_ns) || iif(w.ratio_to_baseline, printf(', a page written on seq %.2f', w.ratio_to_baseline), '')"
+		" || iif(x.ratio_to_baseline, printf(', a page written on sparse64 %.2f', x.ratio_to_baseline), ''), s.avg_ns >= 2 * b.avg_ns, 1 "
 		"FROM c JOIN svc s ON s.clock = c.clock AND s.arm IN ('hugetlb', 'thp') JOIN svc b ON b.clock = c.clock AND b.arm = 'baseline' LEFT JOIN seq w ON w.clock = c.clock AND w.arm = s.arm"
 		" LEFT JOIN writer x ON x.clock = c.clock AND x.arm = s.arm AND x.workload = 'sparse64' ORDER BY c.clock, s.arm",
 	},
@@ -56,9 +56,9 @@ const struct claim claims[CLAIMS] = {
 		"Precopy of the next page wins 19% on average, and loses in the worst case.",
 		"make run ARMS=\"baseline next adaptive\" WORKLOADS=seq",
 		"next was not measured on seq beside baseline",
-		"the study's -" STUDY_PRECOPY_GAIN "% is of the average fault: one that serves two pages is longer, and its gain is the fault that does not come",
+		"the study's -" STUDY_PRECOPY_GAIN "% is of the average fault: a fault that serves two pages takes longer, and its gain is the fault that it saves",
 		SEQ "SELECT printf('%s a page written costs %+.1f%% with next', unit, 100 * (n.ratio_to_baseline - 1)) || iif(t.avg_ns / s.avg_ns, printf(', a fault (of half as many) %+.1f%%', 100 * (t.avg_ns / s.avg_ns - 1)), '')"
-		" || printf(', p99.9 of a write %d against %d, the longest %d against %d', n.p999_ns, b.p999_ns, n.max_ns, b.max_ns) || iif(a.ratio_to_baseline, printf(', with adaptive %+.1f%% a page', 100 * (a.ratio_to_baseline - 1)), ''),"
+		" || printf(', p99.9 of a write %d against %d, the longest %d against %d', n.p999_ns, b.p999_ns, n.max_ns, b.max_ns) || iif(a.ratio_to_baseline, printf(', with adaptive %+.1f%% per page', 100 * (a.ratio_to_baseline - 1)), ''),"
 		" (100 - 100 * n.ratio_to_baseline >= " STUDY_PRECOPY_GAIN " - 5) + (n.p999_ns > b.p999_ns), 2 "
 		"FROM c JOIN seq n ON n.clock = c.clock AND n.arm = 'next' AND n.ratio_to_baseline IS NOT NULL AND n.p999_ns IS NOT NULL JOIN seq b ON b.clock = c.clock AND b.arm = 'baseline' AND b.p999_ns IS NOT NULL"
 		" LEFT JOIN seq a ON a.clock = c.clock AND a.arm = 'adaptive' LEFT JOIN svc t ON t.clock = c.clock AND t.arm = 'next' LEFT JOIN svc s ON s.clock = c.clock AND s.arm = 'baseline' ORDER BY c.clock",
@@ -72,9 +72,9 @@ const struct claim claims[CLAIMS] = {
 		"A system call that breaks COW beforehand cannot be verified in QEMU.",
 		"make run ARMS=\"baseline manual_cow\" WORKLOADS=seq",
 		"manual_cow was not measured on seq",
-		"every byte that either process could see was compared afterwards",
+		"every byte that either process can see was compared afterwards",
 		SEQ "SELECT printf('clock %s: after manual_cow, %d page(s) were written with %d page fault(s), in %d round(s)', clock, pages_touched, faults, rounds)"
-		" || iif(ratio_to_baseline, printf(', at %.3f of baseline''s cost a page, the call included', ratio_to_baseline), ''), faults * 1000 > pages_touched, 1 "
+		" || iif(ratio_to_baseline, printf(', at %.3f of baseline''s cost per page, including the call', ratio_to_baseline), ''), faults * 1000 > pages_touched, 1 "
 		"FROM c JOIN seq USING (clock) WHERE arm = 'manual_cow' AND faults IS NOT NULL AND pages_touched IS NOT NULL ORDER BY clock",
 	},
 };

@@ -5,8 +5,8 @@
 #define BAR_WIDTH 620.0
 
 /* Each observer's figures; the writer's are of writes, most without a fault */
-#define OBSERVERS                                                                                                                                                                                                                                                                  \
-	"WITH o(rank, source, observer) AS (VALUES (0, 'debugfs', 'debugfs histogram'), (1, 'dmesg', 'dmesg lines'), (2, 'bpf', 'cowlat (BPF)'), (3, 'delayacct', 'delay accounting (WPCOPY)'), (4, 'user', 'the writer itself'), (5, 'nobody', 'the writer, nobody listening')) " \
+#define OBSERVERS                                                                                                                                                                                                                                                             \
+	"WITH o(rank, source, observer) AS (VALUES (0, 'debugfs', 'debugfs histogram'), (1, 'dmesg', 'dmesg lines'), (2, 'bpf', 'cowlat (BPF)'), (3, 'delayacct', 'delay accounting (WPCOPY)'), (4, 'user', 'the writer itself'), (5, 'nobody', 'the writer, tracing off')) " \
 	"SELECT observer, nullif(count, 0) AS faults, nullif(avg_ns, 0) AS avg, iif(rank < 3, nullif(min_ns, 0), NULL) AS min, iif(rank < 3, nullif(p50_ns, 0), NULL) AS p50, iif(rank < 3, nullif(p99_ns, 0), NULL) AS p99, iif(rank < 3, nullif(max_ns, 0), NULL) AS max"
 #define OF_ARM \
 	" FROM o LEFT JOIN crosscheck x ON x.source = o.source AND clock = ? AND arm = ? ORDER BY rank"
@@ -23,7 +23,7 @@ static void put_check(struct doc *doc, sqlite3 *db, const char *clock,
 		"ss", clock, arm);
 	char *s = db_text(
 		db,
-		"SELECT printf('All count the same: %d.', u.count) || iif(?3, printf(' Histogram, log and cowlat have the same time to the digit. Delay accounting''s is %d longer (the probes that hang on the tracepoint run in its bracket%s), the writer''s again %d (exception entry, VMA lookup, page-table walk, exit).', d.avg_ns - b.avg_ns, iif(u.arm = 'hugetlb', ', and hugetlb''s tracepoint times the copy alone', ''), u.avg_ns - d.avg_ns), '') "
+		"SELECT printf('All count the same: %d.', u.count) || iif(?3, printf(' Histogram, log and cowlat have the same time to the digit. Delay accounting''s is %d longer (the probes on the tracepoint run inside its bracket%s), the writer''s again %d (exception entry, VMA lookup, page-table walk, exit).', d.avg_ns - b.avg_ns, iif(u.arm = 'hugetlb', ', and hugetlb''s tracepoint times the copy alone', ''), u.avg_ns - d.avg_ns), '') "
 		"FROM crosscheck u JOIN crosscheck d USING (clock, arm) JOIN crosscheck b USING (clock, arm) WHERE u.source = 'user' AND d.source = 'delayacct' AND b.source = 'bpf' AND clock = ?1 AND arm = ?2",
 		"ssn", clock, arm, times);
 
@@ -75,7 +75,7 @@ static void put_picture(FILE *out, sqlite3 *db)
 			arm = xstrdup(col_text(q, 1));
 		}
 		fprintf(bars.f,
-			"<text x=\"0\" y=\"%zu\">%s: %.0f %s a page</text>\n",
+			"<text x=\"0\" y=\"%zu\">%s: %.0f %s per page</text>\n",
 			y + 16, col_text(q, 2),
 			col_double(q, 5) / col_double(q, 4), unit);
 		part = parts(db, col_text(q, 0), col_text(q, 1));
@@ -120,12 +120,12 @@ static void put_stages(struct doc *doc, sqlite3 *db)
 		return;
 	doc_put(doc, DOC_H2, "Where the time of a COW fault goes");
 	doc_put(doc, DOC_PARA,
-		"Each bar is one page's share of a fault: the bar of a window is shorter by what its pages share. Bars of one unit have one scale. From cowlat --stages: a writer of its own, with BPF programs at the boundaries, whose cost is measured and taken off.");
+		"Each bar is one page's share of a fault: the bar of a window is shorter because its pages share the fixed costs. Bars of one unit have one scale. From cowlat --stages: a separate writer, with BPF programs at the boundaries, whose cost is measured and subtracted.");
 	put_picture(doc->out, db);
 	q = db_query(db, STAGES, "");
 	while (db_next(&q)) {
 		char *sql = xasprintf(
-			"SELECT part, num(ns, 0) AS '%s a fault', num(100 * ns / total_ns, 1) || '%%' AS share, num(ns / pages, 0) AS 'a page' FROM part JOIN stages USING (clock, arm) WHERE clock = ?1 AND arm = ?2 "
+			"SELECT part, num(ns, 0) AS '%s per fault', num(100 * ns / total_ns, 1) || '%%' AS share, num(ns / pages, 0) AS 'per page' FROM part JOIN stages USING (clock, arm) WHERE clock = ?1 AND arm = ?2 "
 			"UNION ALL SELECT 'together', num(total_ns, 0), NULL, num(total_ns / pages, 0) FROM stages WHERE clock = ?1 AND arm = ?2",
 			col_text(q, 3));
 		struct table *t = table_query(db, "", 1, sql, "ss",
@@ -134,7 +134,7 @@ static void put_stages(struct doc *doc, sqlite3 *db)
 		table_title(t, "%s", col_text(q, 2));
 		table_note(
 			t,
-			"%.2f pages a fault. For each boundary between two parts %.0f %s of the probe's own have been taken off, half from either side: a part is right within that.",
+			"%.2f pages per fault. At each boundary between two parts the probe's own %.0f %s are subtracted, half from either side: each part is accurate to that.",
 			col_double(q, 4), col_double(q, 6), col_text(q, 3));
 		doc_table(doc, t);
 		free(sql);
@@ -177,7 +177,7 @@ bool crosscheck_page(sqlite3 *db, FILE *out)
 			doc_begin(&doc, DOC_HTML, out,
 				  "cowlab: are the numbers right?");
 			doc_put(&doc, DOC_PARA,
-				"One writer writes 16 MiB sequentially after a fork, and five time its COW faults, all at once: the module's histogram, its lines in the log, cowlat, the kernel's own delay accounting (taskstats), and the writer, with a look at the clock before and after each write. What each adds to a fault is from a run with it alone, against one with nobody (medians; averages where not every write takes a fault), under icount, where a nanosecond is an instruction. \"make run\" makes this page; the test is userspace/tests/guest_crosscheck.c.");
+				"One writer writes 16 MiB sequentially after a fork, and five observers time its COW faults, all at once: the module's histogram, its lines in the log, cowlat, the kernel's own delay accounting (taskstats), and the writer, which reads the clock before and after each write. What an observer adds to a fault is from a run with that observer alone, against a run without any (medians; averages where not every write takes a fault), under icount, where a nanosecond is an instruction. \"make run\" makes this page; the test is userspace/tests/guest_crosscheck.c.");
 		}
 		if (strcmp(clock, col_text(q, 0))) {
 			free(clock);

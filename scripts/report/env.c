@@ -133,16 +133,16 @@ char *env_meaning(const struct env *env, enum cow_clock clock)
 
 	if (clock == CLK_ICOUNT)
 		return xstrdup(
-			"Emulation (TCG) with icount: 1 ns is 1 guest instruction, so a number is a count of instructions, the same in every run; it knows nothing of caches, TLB misses or memory.");
+			"Emulation (TCG) with icount: 1 ns is 1 guest instruction, so a number is a count of instructions, the same in every run; caches, TLB misses and memory are not modelled.");
 	if (clock == CLK_UNKNOWN)
 		return xstrdup(
-			"The log does not say which clock this is: take no number here for a result.");
+			"The log does not say which clock this is: no number here is a result.");
 	if (!strncasecmp(accel, "tcg", 3))
 		return xstrdup(
-			"Emulation (TCG): the ns are those the host took to run emulated code, not those of any hardware; compare arms within this table, and never across CPU models.");
+			"Emulation (TCG): a ns is host time for emulated code, not time on hardware; compare arms within this table, never across CPU models.");
 	if (!strncasecmp(accel, "kvm", 3))
 		return xstrdup(
-			"Hardware virtualisation (KVM): real ns of the host's CPU, the cost of nested paging included; never compare across CPU models.");
+			"Hardware virtualisation (KVM): real ns of the host's CPU, including the cost of nested paging; never compare across CPU models.");
 	return xstrdup(
-		"The accelerator is not known: if it was emulation (TCG), the ns are those of emulated code; compare arms within this table only.");
+		"The accelerator is not known: if it was emulation (TCG), a ns is host time for emulated code; compare arms within this table only.");
 }

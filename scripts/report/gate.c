@@ -230,7 +230,7 @@ size_t gate_judge(const struct gate *gate, sqlite3 *db, const struct env *env,
 		double page, ratio;
 
 		costs(db, row, &page, &ratio);
-		judge(&t, row, "instructions a page written", 1, page,
+		judge(&t, row, "instructions per page written", 1, page,
 		      row->page, row->page_pct, other);
 		if (strcmp(row->arm, "baseline"))
 			judge(&t, row, "ratio to baseline", 4, ratio,

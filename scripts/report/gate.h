@@ -10,7 +10,7 @@
  * struct gate_row - what one arm on one workload may cost
  * @arm: the arm
  * @workload: the workload
- * @page: instructions a page written; NAN: not known yet
+ * @page: instructions per page written; NAN: not known yet
  * @ratio: of them to baseline's; NAN: not known yet
  * @page_pct: by how many percent @page may get worse
  * @ratio_pct: by how many percent @ratio may get worse

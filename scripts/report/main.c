@@ -151,12 +151,12 @@ static void write_sections(const struct report *rep, struct doc *doc)
 	section_findings(rep, doc);
 	put_section(
 		rep, doc, "Table 1, beside the study's",
-		"How to read it: left the COW latencies on its hardware of the study that asked this question first, right this run's, of one service in the kernel; each ratio is to the baseline of its own side. Only ratios can be compared across the middle, and only for their direction. The last column is what the study does not have: all that a page written cost the writer, the faults that did not come included.",
+		"How to read it: the left half is from the study that cowlab started from, on its hardware; the right half is this run, one service in the kernel. Each ratio is to the baseline of its own half. Between the halves only the direction of the ratios can be compared. The last two columns are what the study does not have: the whole cost per page written, with the faults that were saved.",
 		"make run ARMS=\"baseline thp hugetlb next\" WORKLOADS=seq",
 		PARTS({ table_study, NULL }));
 	put_section(
 		rep, doc, "Every arm on every workload",
-		"How to read it: what a page written costs with the arm of the row under the workload of the column, as a ratio to baseline in the same boot, median over the rounds. Green is cheaper, red is dearer, full colour at half and double. A dash was not measured: scripts/matrix says why.",
+		"How to read it: the cost per page written of the row's arm on the column's workload, as a ratio to baseline in the same boot, median over the rounds. Green is cheaper, red is more expensive, full colour at a half and at double. A dash was not measured: scripts/matrix says why.",
 		"make run", PARTS({ table_ratios, NULL }));
 	put_section(rep, doc, "What a larger window is worth", NULL,
 		    "make run ARMS=\"baseline sweep\" WORKLOADS=seq",

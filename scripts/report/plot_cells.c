@@ -264,7 +264,7 @@ static bool draw_memory(struct drawing *d, sqlite3 *db, const char *clock,
 	}
 	put_head(d, 560);
 	fprintf(gp,
-		"set logscale xy\nset xlabel 'time a page written, as a ratio to baseline'\nset ylabel 'pages copied for each page written'\nset yrange [0.9:100]\n"
+		"set logscale xy\nset xlabel 'time per page written, as a ratio to baseline'\nset ylabel 'pages copied per page written'\nset yrange [0.9:100]\n"
 		"set xtics (0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 3, 5, 10, 20, 50) font ',13'\nset ytics (1, 2, 4, 8, 16, 32, 64) font ',13'\n"
 		"set arrow from 1, graph 0 to 1, graph 1 nohead lc rgb '#666666' lw 1.5\n" KEY_BELOW
 		" samplen 1 width 1\nset offsets graph 0.04,graph 0.1,0,0\n%s%s\n",
@@ -281,19 +281,19 @@ static const struct {
 		     const char *workload, const char *kind);
 } kinds[] = {
 	{ "sweep", "What a larger window is worth",
-	  "How to read it: each point is a run with that window for every fault; above, what a page written cost, below, what the slowest of a thousand writes cost. Go right as long as the upper line falls by more than the lower one's rise is worth to you. The dotted line is baseline.",
+	  "How to read it: each point is a run with that window for every fault; the upper panel is the cost per page written, the lower panel the p99.9 of a write. A larger window pays while the fall of the upper line outweighs the rise of the lower one. The dotted line is baseline.",
 	  draw_sweep },
 	{ "memory", "Memory against time saved",
-	  "How to read it: each point is an arm on a workload. Left of 1 it is faster than baseline, above 1 it copies pages that nobody writes: a label names the workload. Best is far left, on the floor.",
+	  "How to read it: each point is an arm on a workload. Left of 1 the arm is faster than baseline; above 1 it copies pages that are never written: a label names the workload. Best is far left, at the bottom.",
 	  draw_memory },
 	{ "dist", "What the writer saw",
-	  "How to read it: each line is an arm; its height says how large a share of the arm's writes took about that long (eight steps to a doubling of time, both axes logarithmic). A hump far left is writes that met no fault, the main hump is the fault, what is right of it is the tail. Further left is better.",
+	  "How to read it: each line is an arm; its height says how large a share of the arm's writes took about that long (eight steps to a doubling of time, both axes logarithmic). A hump far left is writes without a fault, the main hump is writes with a fault, to its right is the tail. Further left is better.",
 	  draw_hist },
 	{ "tail", "Tail of what the writer saw",
-	  "How to read it: each line is an arm; go right to a latency, and up to the line: that share of the writes took at least so long (both axes logarithmic). Where it crosses 0.1% is the p99.9. A line that falls earlier is better.",
+	  "How to read it: each line is an arm; go right to a latency, and up to the line: that share of the writes took at least that long (both axes logarithmic). Where it crosses 0.1% is the p99.9. A line that falls earlier is better.",
 	  draw_hist },
-	{ "cost", "Cost of a page written",
-	  "How to read it: time for each 4 KiB page written, all costs of the arm included, median over the rounds; the whisker is the least and the largest round, the number the ratio to baseline. Lower is better.",
+	{ "cost", "Cost per page written",
+	  "How to read it: time per 4 KiB page written, including all costs of the arm, median over the rounds; the whisker is the least and the largest round, the number the ratio to baseline. Lower is better.",
 	  draw_cost },
 };
 

@@ -109,7 +109,7 @@ static bool draw_fork(struct drawing *d, sqlite3 *db, const char *clock,
 }
 
 #define REDIS_READING \
-	"How to read it: each panel is an arm, its first round; latency of a SET against time, in steps of 20 ms, the save shaded. BGSAVE was sent at 0. What rises where the shade begins is fork() and the COW faults; lower and shorter is better."
+	"How to read it: each panel is an arm, its first round; latency of a SET against time, in steps of 20 ms, the save shaded. BGSAVE was sent at 0. The rise where the shade begins is fork() and the COW faults; lower and shorter is better."
 
 static const struct {
 	const char *name, *title, *reading;
@@ -121,7 +121,7 @@ static const struct {
 	{ "redis32k", "SET latency, values of 32 KiB", REDIS_READING,
 	  draw_redis },
 	{ "fork", "fork() of a second snapshot",
-	  "How to read it: what fork() takes, by size of the process, when its pages are as an earlier snapshot's COW faults have left them (both axes logarithmic). Lower is better.",
+	  "How to read it: what fork() takes, by size of the process, when its pages are as the COW faults of an earlier snapshot left them (both axes logarithmic). Lower is better.",
 	  draw_fork },
 };
 

@@ -94,10 +94,10 @@ void section_claims(const struct report *rep, struct doc *doc)
 void section_emulation(const struct report *rep, struct doc *doc)
 {
 	static const char *const artefacts[] = {
-		"Every nanosecond of clock wall is one of translated code on this host, which others share: the ratios of one boot mean something, the figures do not, and the longest of all is often the host's doing.",
-		"Under clock icount a nanosecond is an instruction. Caches, TLB misses and memory cost nothing there, so whatever saves misses (large folios, fewer flushes) is worth more on hardware than it shows, and what moves data (a copy of 2 MiB) costs more.",
-		"The copy of a page is memcpy_orig, 1554 instructions, because the CPU model is without ERMS: a larger share of a fault than on hardware. The column overhead per page is without it.",
-		"A fault's entry and exit are cheap here, where nothing is speculated and no mitigation costs what it costs on hardware: saving a fault is worth more there.",
+		"Under clock wall a nanosecond is time of translated code on this host, which other load shares. Ratios within one boot are meaningful, absolute figures are not, and the maximum is often noise of the host.",
+		"Under clock icount a nanosecond is an instruction. Caches, TLB misses and memory cost nothing there. What saves misses (large folios, fewer flushes) is worth more on hardware, and what moves data (a copy of 2 MiB) costs more.",
+		"The copy of a page is memcpy_orig, 1554 instructions, because the CPU model lacks ERMS: a larger share of a fault than on hardware. The column overhead per page excludes the copy.",
+		"A fault's entry and exit are cheap under emulation: there is no speculation, and mitigations cost less than on hardware. Saving a fault is worth more on hardware.",
 		"A flush of another core's TLB is a message between threads of the emulator; threads on several cores compete with each other and with the host.",
 	};
 
@@ -214,13 +214,13 @@ void section_environment(const struct report *rep, struct doc *doc)
 void section_method(const struct report *rep, struct doc *doc)
 {
 	static const char *const method[] = {
-		"Each cell has a quiet pass, in which nobody listens (source user: cowbench's own clock around each write), and a listening pass with timing on and, in the first round of the first workload, the log too (sources debugfs and dmesg).",
-		"Arms alternate, and each round begins with another; the lists of free pages that a CPU keeps are held short (percpu_pagelist_high_fraction), because their refill of 2016 pages in one fault fell on one cell or the next by what had run before.",
+		"Each cell has a quiet pass with tracing off (source user: cowbench times each write), and a listening pass with timing on and, in the first round of the first workload, with the log on, too (sources debugfs and dmesg).",
+		"Arms alternate, and each round begins with a different arm. The per-CPU lists of free pages are kept short (percpu_pagelist_high_fraction): otherwise a refill of 2016 pages in one fault hits one cell or another, depending on what ran before.",
 		"Over the rounds: count, faults and pages are sums, avg is the weighted mean, min and max are the extremes, and each percentile is the median over the rounds of that round's percentile (of an even number of rounds, the mean of the middle two).",
-		"Percentiles of dmesg are exact (nearest rank); those of debugfs and cowbench come out of log-linear buckets and are within 3%.",
-		"ns per page written: the pass's elapsed time over the 4 KiB pages it wrote, median over the rounds; ratio to baseline: median of the ratios of each round to the same round of baseline in the same boot. For the other sources the ratio is that of the means.",
+		"Percentiles of dmesg are exact (nearest rank); those of debugfs and cowbench come from log-linear buckets and are within 3%.",
+		"ns per page written: the pass's elapsed time over the 4 KiB pages it wrote, median over the rounds; ratio to baseline: median of the ratios of each round to the same round of baseline in the same boot. For the other sources it is the ratio of the means.",
 		"Overhead per page: ns per page less the copy's share, which is the time of the stages copy and hugetlb_copy over the pages written in the listening pass.",
-		"Arms may be compared inside of one table. Never compare across CPU models, clocks or accelerators.",
+		"Compare arms within one table. Never compare across CPU models, clocks or accelerators.",
 	};
 
 	(void)rep;

@@ -74,7 +74,7 @@ struct table *table_summary(const struct report *rep)
 }
 
 static const char service_note[] =
-	"avg to max: one service in the kernel (debugfs, stage fault; hugetlb: stage hugetlb_copy, the 2 MiB copy alone), percentiles: median over the rounds; faults: sum over the rounds, same pass. ns per page written: time over 4 KiB pages with nobody listening, median over the rounds; ratio: median of the rounds' ratios to baseline of the same boot, spread: least..largest.";
+	"avg to max: one service in the kernel (debugfs, stage fault; hugetlb: stage hugetlb_copy, the 2 MiB copy alone), percentiles: median over the rounds; faults: sum over the rounds, same pass. ns per page written: time over 4 KiB pages with tracing off, median over the rounds; ratio: median of the rounds' ratios to baseline of the same boot, spread: least..largest.";
 
 /*
  * Table 1: what a COW fault costs; returns the table; NULL where there is no
@@ -150,12 +150,12 @@ struct table *table_touch(const struct report *rep, enum cow_clock clock,
 
 	if (!t)
 		return NULL;
-	title(t, rep, clock, "Table 2. What the writer saw, ns a write: %s",
+	title(t, rep, clock, "Table 2. What the writer saw, ns per write: %s",
 	      workload);
 	note_meaning(t, rep, clock);
 	table_note(
 		t,
-		"Quiet pass: nobody listens, cowbench times each of its writes. Counts are sums over the rounds, percentiles medians over the rounds. Overhead per page: ns per page less the copy's own share, as the histogram of the listening pass has it.");
+		"Quiet pass: tracing is off, cowbench times each write. Counts are sums over the rounds, percentiles medians over the rounds. Overhead per page: ns per page less the copy's share, which is from the histogram of the listening pass.");
 	note_rounds(t, rep, clock, workload);
 	return t;
 }
@@ -248,16 +248,17 @@ static struct table *grid(const struct report *rep, enum cow_clock clock,
 /* The map of the run: a page written, against baseline */
 struct table *table_ratios(const struct report *rep, enum cow_clock clock)
 {
-	return grid(rep, clock,
-		    "A page written, as a ratio to baseline: arm by workload",
-		    "num(ratio_to_baseline, 3)");
+	return grid(
+		rep, clock,
+		"Cost per page written, as a ratio to baseline: arm by workload",
+		"num(ratio_to_baseline, 3)");
 }
 
 /* Pages copied for each page written */
 struct table *table_memory(const struct report *rep, enum cow_clock clock)
 {
 	return grid(rep, clock,
-		    "Pages copied for each page written: arm by workload",
+		    "Pages copied per page written: arm by workload",
 		    "num(nullif(pages_copied, 0) * 1.0 / pages_touched, 2)");
 }
 

@@ -45,7 +45,7 @@ static struct table *table_redis(const struct report *rep, enum cow_clock clock,
 	table_title(t, "Redis, %s (%s)", values, clock_name(clock));
 	table_note(
 		t,
-		"During the save, unless it says outside; medians over the rounds; ratios to baseline. CPU, wait: for how long the server's main thread ran for a SET, and waited for a CPU to run on. fork: Redis' latest_fork_usec. COW: what Redis reports; growth: the most by which the machine's anonymous memory grew; server and child: peak RSS. In every cell the file saved was loaded again and is, byte for byte, what was in memory at one instant between BGSAVE and its answer. %s",
+		"During the save, unless it says outside; medians over the rounds; ratios to baseline. CPU, wait: how long the server's main thread ran per SET, and waited for a CPU. fork: Redis' latest_fork_usec. COW: what Redis reports; growth: the most by which the machine's anonymous memory grew; server and child: peak RSS. In every cell the file saved was loaded again and is, byte for byte, what was in memory at one instant between BGSAVE and its answer. %s",
 		unit_note(clock));
 	return t;
 }
@@ -69,7 +69,7 @@ struct table *table_prefork(const struct report *rep, enum cow_clock clock)
 		rep, clock, "prefork", 1,
 		"WITH " ARMS
 		", r AS (SELECT arm, median(count) AS n, median(avg_ns) AS avg, median(p50_ns) AS p50, median(p99_ns) AS p99, median(p999_ns) AS p999, median(max_ns) AS max, median(faults) AS faults FROM request WHERE clock = ?1 AND name = ?2 AND phase = 'all' GROUP BY arm) "
-		"SELECT a.arm AS arm, num(1e9 / r.avg, 1) AS 'requests/s', num(b.avg / r.avg, 3) AS ratio, num(r.p50 / 1e3, 0) AS 'p50 us', num(r.p99 / 1e3, 0) AS 'p99 us', num(r.p999 / 1e3, 0) AS 'p99.9 us', num(r.max / 1e3, 0) AS 'max us', num(r.faults / r.n, 1) AS 'faults a request' "
+		"SELECT a.arm AS arm, num(1e9 / r.avg, 1) AS 'requests/s', num(b.avg / r.avg, 3) AS ratio, num(r.p50 / 1e3, 0) AS 'p50 us', num(r.p99 / 1e3, 0) AS 'p99 us', num(r.p999 / 1e3, 0) AS 'p99.9 us', num(r.max / 1e3, 0) AS 'max us', num(r.faults / r.n, 1) AS 'faults per request' "
 		"FROM arms a LEFT JOIN r ON r.arm = a.arm LEFT JOIN r b ON b.arm = 'baseline' " BY_ARM);
 
 	if (!t)
@@ -77,7 +77,7 @@ struct table *table_prefork(const struct report *rep, enum cow_clock clock)
 	table_title(t, "A child for each request (%s)", clock_name(clock));
 	table_note(
 		t,
-		"16 MiB of heap, a child writes 1 MiB of it in one run, answers and exits; the rate includes its end, the latency does not. %s",
+		"A heap of 16 MiB, of which a child writes 1 MiB sequentially, answers and exits; the rate includes the child's exit, the latency does not. %s",
 		unit_note(clock));
 	return t;
 }
@@ -101,7 +101,7 @@ struct table *table_fork(const struct report *rep, enum cow_clock clock)
 		    clock_name(clock));
 	table_note(
 		t,
-		"A snapshot pays fork() and then a fault for what is written: here a word in every page. The second fork finds the pages as the first one's faults have left them: in large folios, where they were copied so, which fork() and the child's end handle at one go. %s",
+		"A snapshot pays for fork() and then for a fault per page written: here a word in every page is written. The second fork finds the pages as the first one's faults left them: in large folios, if they were copied so, which fork() and the child's end handle at once. %s",
 		unit_note(clock));
 	return t;
 }
@@ -120,7 +120,7 @@ struct table *table_limits(const struct report *rep, enum cow_clock clock)
 	table_title(t, "The least memory (%s)", clock_name(clock));
 	table_note(
 		t, "%s",
-		"cowbench in a memory cgroup of its own, run again with ever closer limits: the smallest with which it passed, and the largest with which the OOM killer came. Precopy may use what is free (the peak), but must need no more than baseline does.");
+		"cowbench in a memory cgroup of its own, repeated with ever closer limits: the smallest limit with which it passed, and the largest with which the OOM killer ran. Precopy may use what is free (the peak), but must need no more than baseline does.");
 	return t;
 }
 
@@ -144,7 +144,7 @@ static struct table *table_writers(const struct report *rep,
 	free(sql);
 	if (!t)
 		return NULL;
-	table_title(t, "%s a second, in thousands, by writers (%s)", what,
+	table_title(t, "%s per second, in thousands, by writers (%s)", what,
 		    clock_name(clock));
 	table_note(t, "%s %s", note, unit_note(clock));
 	return t;
@@ -161,7 +161,7 @@ struct table *table_faults(const struct report *rep, enum cow_clock clock)
 {
 	return table_writers(
 		rep, clock, "Faults", "faults",
-		"A window serves many pages with one fault: see the table above for what is done.");
+		"A window serves many pages with one fault: the table above has the pages.");
 }
 
 /* ns a page of one writer, by size */
@@ -177,11 +177,11 @@ struct table *table_sizes(const struct report *rep, enum cow_clock clock)
 
 	if (!t)
 		return NULL;
-	table_title(t, "ns a page written, by size of the region (%s)",
+	table_title(t, "ns per page written, by size of the region (%s)",
 		    clock_name(clock));
 	table_note(
 		t,
-		"One writer. The cost of a page must not depend on the region's size; a size that the guest's memory (MEM) has no room for, three times over, is empty: below, precopy keeps its margin. %s",
+		"One writer. The cost per page must not depend on the region's size. The guest's memory (MEM) must hold three times the size, or the cell is empty: with less, precopy keeps its margin. %s",
 		unit_note(clock));
 	return t;
 }

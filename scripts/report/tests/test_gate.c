@@ -73,7 +73,7 @@ static void test_worse(void **state)
 	/* 1.2% more instructions, the ratio within 2% */
 	assert_int_equal(judge(&env, 1000, 506, &said), 1);
 	assert_non_null(strstr(
-		said, "not ok 2 - adaptive seq: instructions a page written"));
+		said, "not ok 2 - adaptive seq: instructions per page written"));
 	assert_non_null(strstr(said, "+1.20%"));
 	assert_non_null(strstr(said, "# look at module/policy.c"));
 	assert_null(strstr(said, "patch 0001"));
