@@ -157,13 +157,14 @@ static void write_sections(const struct report *rep, struct doc *doc)
 	put_section(
 		rep, doc, "Every arm on every workload",
 		"How to read it: the cost per page written of the row's arm on the column's workload, as a ratio to baseline in the same boot, median over the rounds. Green is cheaper, red is more expensive, full colour at a half and at double. A dash was not measured: scripts/matrix says why.",
-		"make run", PARTS({ table_ratios, NULL }));
+		"make run FULL=1", PARTS({ table_ratios, NULL }));
 	put_section(rep, doc, "What a larger window is worth", NULL,
 		    "make run ARMS=\"baseline sweep\" WORKLOADS=seq",
 		    PARTS({ NULL, "sweep" }, { table_sweep, NULL }));
 	put_section(rep, doc, "The tail", NULL, "make run WORKLOADS=seq",
 		    PARTS({ NULL, "seq-tail" }));
-	put_section(rep, doc, "Memory against time saved", NULL, "make run",
+	put_section(rep, doc, "Memory against time saved", NULL,
+		    "make run FULL=1",
 		    PARTS({ NULL, "memory" }, { table_memory, NULL }));
 	put_section(rep, doc, "Redis while it saves", NULL,
 		    "make run WORKLOADS=\"redis64 redis32k\"",

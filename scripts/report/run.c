@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* run.c - a run's folder, read into its store */
+/* run.c - what is wrong with a run, or right */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <sys/stat.h>
 
-#include "load.h"
-
-#define FILE_LIMIT ((size_t)1 << 30)
+#include "run.h"
 
 /**
  * run_problem - tell what is wrong with a run
@@ -28,120 +23,6 @@ void run_problem(struct run *run, const char *kind, const char *fmt, ...)
 	va_end(ap);
 	db_run(run->db, "INSERT INTO problem VALUES (?, ?)", "ss", kind, text);
 	free(text);
-}
-
-static enum file_status read_part(const struct run *run, const char *file,
-				  char **buf, size_t *len)
-{
-	char *path = xasprintf("%s/%s", run->dir, file);
-	enum file_status st = read_file(path, FILE_LIMIT, buf, len);
-
-	free(path);
-	return st;
-}
-
-static void load_log(struct run *run)
-{
-	size_t len;
-	char *buf;
-	enum file_status st = read_part(run, "dmesg.log", &buf, &len);
-
-	run->has_log = st == FILE_OK;
-	if (st == FILE_ABSENT)
-		run_problem(run, "log", "dmesg.log is absent");
-	else if (st == FILE_UNREADABLE)
-		run_problem(run, "log", "dmesg.log cannot be read: %s",
-			    strerror(errno));
-	else if (parse_dmesg(buf, len, &run->dmesg))
-		run_problem(run, "log", "dmesg.log is empty");
-	else if (!run->dmesg.seg.n &&
-		 db_number(run->db, "SELECT 1 FROM experiment", "") != 1)
-		run_problem(run, "log",
-			    "dmesg.log holds no \"cowlab: begin\" line");
-	free(buf);
-}
-
-static void store_env(sqlite3 *db, const struct env *e)
-{
-	db_run(db,
-	       "INSERT INTO env VALUES ('date', ?), ('git', ?), ('kernel', ?), ('compiler', ?), ('kernel config', ?), ('QEMU', ?), ('host', ? || ', ' || ? || ' cores, ' || ?)",
-	       "sssssssss", e->date, e->git, e->release, e->compiler, e->config,
-	       e->qemu, e->cpu, e->cores, e->os);
-	for (const struct env_boot *b = e->boot; b < e->boot + CLK_UNKNOWN; b++)
-		db_run(db, "INSERT INTO boot VALUES (?, ?, ?, ?, ?, ?)",
-		       "ssssss", clock_name(b->clock), b->accel, b->cpu_model,
-		       b->smp, b->mem, b->cmdline);
-}
-
-static void load_env(struct run *run)
-{
-	struct parse_error err;
-	size_t len;
-	char *buf;
-	enum file_status st = read_part(run, "env.json", &buf, &len);
-	int ret;
-
-	if (st == FILE_UNREADABLE)
-		run_problem(run, "env", "env.json cannot be read: %s",
-			    strerror(errno));
-	ret = parse_env(buf, len, &run->env, &err);
-	if (st == FILE_ABSENT)
-		run_problem(run, "env",
-			    "env.json is absent: the numbers carry no label");
-	else if (st == FILE_OK && ret)
-		run_problem(run, "env", "env.json is %s: %s",
-			    parse_status_name(ret), err.what);
-	store_env(run->db, &run->env);
-	free(buf);
-}
-
-/**
- * run_load - read a run's folder
- * @run: the result, to be given to run_free() in every case
- * @dir: the folder
- *
- * Return: 0, or -1 with errno set where there is no such folder. All else that
- * may be wrong is a problem in the store, or counted in @run->dmesg.
- */
-int run_load(struct run *run, const char *dir)
-{
-	const char *slash;
-	struct stat st;
-	char *path;
-
-	memset(run, 0, sizeof(*run));
-	if (stat(dir, &st))
-		return -1;
-	if (!S_ISDIR(st.st_mode)) {
-		errno = ENOTDIR;
-		return -1;
-	}
-	path = realpath(dir, NULL);
-	slash = path ? strrchr(path, '/') : NULL;
-	slash = slash && slash[1] ? slash + 1 : dir;
-	run->name = printable(slash, strlen(slash));
-	free(path);
-	run->dir = xstrdup(dir);
-	run->db = db_new();
-	db_run(run->db, "BEGIN", "");
-	load_env(run);
-	experiments_load(run->db, dir);
-	load_log(run);
-	cells_load(run);
-	cells_check(run);
-	crosscheck_load(run->db, dir);
-	db_run(run->db, "COMMIT", "");
-	return 0;
-}
-
-void run_free(struct run *run)
-{
-	sqlite3_close(run->db);
-	env_free(&run->env);
-	dmesg_free(&run->dmesg);
-	free(run->dir);
-	free(run->name);
-	memset(run, 0, sizeof(*run));
 }
 
 /*
