@@ -80,22 +80,29 @@ flavour() {
 fragments() {
 	case $1 in
 	lab) cat qemu/kernel.config ;;
-	debug) grep -v '^CONFIG_JUMP_LABEL' qemu/kernel.config | cat - qemu/debug.config ;;
 	stock) grep -vE '^CONFIG_(COW_|MANUAL_COW)' qemu/kernel.config ;;
-	kcsan | mutant)
+	debug | kcsan | mutant)
 		grep -vE '^CONFIG_(DEBUG_INFO|JUMP_LABEL)' qemu/kernel.config |
 			cat - "qemu/$1.config"
 		;;
 	esac
 }
 
+# Debug information is for BTF: the types and functions that cowlat and BPF
+# programs attach to are in these folders. Elsewhere it would only take time.
+debug_info='mm kernel kernel/bpf kernel/cgroup kernel/events kernel/module kernel/rcu
+	kernel/sched kernel/trace arch/x86/lib arch/x86/mm fs net/bpf net/core net/netlink'
+
 # kernel_make FLAVOUR ARGUMENT...: make in a flavour's tree, with the variables
-# that what is built there depends on
+# that the result depends on
 kernel_make() {
 	local flavour=$1
 	shift
-	# Trees of one version differ in their folder alone: let them share objects.
-	CCACHE_NOHASHDIR=1 make -C "$build/$flavour/linux" "CC=ccache gcc" "HOSTCC=ccache gcc" \
+	# By its dependency file ccache knows what an object is made of, without
+	# a run of the preprocessor. Trees of one version share objects.
+	CCACHE_DEPEND=1 CCACHE_NOHASHDIR=1 make -C "$build/$flavour/linux" \
+		"CC=ccache gcc" "HOSTCC=ccache gcc" \
+		"CFLAGS_KERNEL=\$(if \$(filter ${debug_info//[[:space:]]/ },\$(obj)),,-g0)" \
 		"LOCALVERSION=-cowlab-$flavour" KBUILD_BUILD_USER=cowlab \
 		KBUILD_BUILD_HOST=cowlab KBUILD_BUILD_TIMESTAMP=@0 "$@"
 }
