@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the library may do here, found out without harm to the program. */
+#include "cowwarm/warm.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/manual_cow.h"
+#include "cowwarm/scan.h"
+
+/* How far up the stack a signal frame is looked for. */
+#define STACK_LOOK (1UL << 20)
+
+/**
+ * break_cow - manual_cow(), or what stands in for it
+ * @addr: where
+ * @bytes: how much
+ *
+ * The tests on a kernel without the call are built with COWWARM_STAND_IN.
+ */
+int break_cow(void *addr, size_t bytes)
+{
+#ifdef COWWARM_STAND_IN
+	return bytes ? madvise(addr, bytes, MADV_POPULATE_WRITE) : 0;
+#else
+	return manual_cow(addr, bytes, 0);
+#endif
+}
+
+/**
+ * filtered - whether a seccomp filter may answer system calls
+ *
+ * A filter may kill the caller for a call that it does not know.
+ */
+bool filtered(void)
+{
+	return prctl(PR_GET_SECCOMP) != 0;
+}
+
+/* What the thread and its creation need, each with arguments that do nothing. */
+static const struct {
+	long nr;
+	unsigned long args[4];
+} calls[] = {
+	{ SYS_close_range, { 1, 0, 0 } },
+	{ SYS_pidfd_open, { 0, ~0U } },
+	{ SYS_ioctl, { ~0U, PAGEMAP_SCAN } },
+	{ SYS_pread64, { ~0U } },
+	{ SYS_openat, { ~0U } },
+	{ SYS_newfstatat, { ~0U } },
+	{ SYS_readlink, { 0 } },
+	{ SYS_poll, { 0 } },
+	{ SYS_futex, { 0, ~0U } },
+	{ SYS_waitid, { ~0U } },
+	{ SYS_mmap, { 0 } },
+	{ SYS_mremap, { 1 } },
+	{ SYS_munmap, { 1 } },
+	{ SYS_mprotect, { 1 } },
+	{ SYS_madvise, { 1 } },
+	{ SYS_getpriority, { ~0U } },
+	{ SYS_setpriority, { ~0U } },
+	{ SYS_sched_getscheduler, { ~0U } },
+	{ SYS_sched_setscheduler, { ~0U } },
+	{ SYS_sched_getaffinity, { ~0U } },
+	{ SYS_rt_sigprocmask, { ~0U, 0, 0, 1 } },
+	{ SYS_prctl, { ~0U } },
+	{ SYS_clone3, { 0 } },
+	{ SYS_set_robust_list, { 0 } },
+	{ SYS_rseq, { 0 } },
+	{ SYS_clock_gettime, { ~0U } },
+	{ SYS_getpid, { 0 } },
+	{ SYS_gettid, { 0 } },
+};
+
+static int try_calls(void *unused)
+{
+	size_t i;
+
+	(void)unused;
+	for (i = 0; i < ARRAY_SIZE(calls); i++)
+		syscall(calls[i].nr, calls[i].args[0], calls[i].args[1],
+			calls[i].args[2], calls[i].args[3]);
+	syscall(SYS_exit, break_cow(NULL, 0) ? 1 : 0);
+	return 1;
+}
+
+/**
+ * calls_survive - make the calls in a process that may be killed for them
+ *
+ * Like vfork(): nothing is copied. Its end sends no signal, and a wait of the
+ * program does not see it.
+ *
+ * Return: false if the program must not make them.
+ */
+bool calls_survive(void)
+{
+	static char stack[16384] __attribute__((aligned(16)));
+	sigset_t all, old;
+	int status = -1;
+	pid_t pid;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pid = clone(try_calls, stack + sizeof(stack), CLONE_VM | CLONE_VFORK,
+		    NULL);
+	if (pid > 0) {
+		while (waitpid(pid, &status, __WALL) < 0 && errno == EINTR)
+			;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return !status;
+}
+
+/* The kernel's idea of struct sigaction. */
+struct action {
+	void *handler;
+	unsigned long flags;
+	void *restorer;
+	uint64_t mask;
+};
+
+/* Handlers return to the restorer: its address is in the signal's frame. */
+static int stack_has(const void *const *restorers, unsigned int nr)
+{
+	uintptr_t at = (uintptr_t)__builtin_frame_address(0) & ~7UL;
+	uintptr_t end = at + STACK_LOOK;
+
+	while (at < end) {
+		void *words[512];
+		uintptr_t next = (at / PAGE_BYTES + 1) * PAGE_BYTES;
+		struct iovec to = { words, next - at };
+		struct iovec from = { (void *)at, next - at };
+		size_t i;
+		unsigned int j;
+
+		if (syscall(SYS_process_vm_readv, getpid(), &to, 1UL, &from,
+			    1UL, 0UL) != (ssize_t)(next - at))
+			return errno == EFAULT ? 0 : -1;
+		for (i = 0; i < (next - at) / sizeof(void *); i++) {
+			for (j = 0; j < nr; j++) {
+				if (words[i] == restorers[j] &&
+				    at + i * 8 != (uintptr_t)&restorers[j])
+					return 1;
+			}
+		}
+		at = next;
+	}
+	return 0;
+}
+
+/**
+ * in_signal_handler - whether the caller may be in a signal handler
+ *
+ * There no thread can be created: the C library allocates memory for it.
+ * A handler's signal is blocked while the handler runs, or never (SA_NODEFER).
+ */
+bool in_signal_handler(void)
+{
+	static const void *restorers[4];
+	unsigned int nr = 0, i;
+	uint64_t blocked = 0;
+	stack_t stack;
+	int sig;
+
+	if (!sigaltstack(NULL, &stack) && stack.ss_flags & SS_ONSTACK)
+		return true;
+	syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &blocked, 8UL);
+	for (sig = 1; sig <= 64; sig++) {
+		struct action action = { 0 };
+
+		if (syscall(SYS_rt_sigaction, (long)sig, NULL, &action, 8UL) ||
+		    !action.restorer ||
+		    !(action.flags & SA_NODEFER || blocked >> (sig - 1) & 1))
+			continue;
+		for (i = 0; i < nr && restorers[i] != action.restorer; i++)
+			;
+		if (i == nr && nr < ARRAY_SIZE(restorers))
+			restorers[nr++] = action.restorer;
+	}
+	return nr && stack_has(restorers, nr);
+}
