@@ -234,6 +234,9 @@ static bool end(uint32_t seen)
 
 static void work(void)
 {
+	/* There are some already if a warmer before this one was stopped. */
+	bool more = warm.nr_children;
+
 	for (;;) {
 		uint32_t seen = warm.count;
 
@@ -243,19 +246,17 @@ static void work(void)
 			warm.limited = false;
 		}
 		if (adopt()) {
-			struct pollfd grace = {
-				.fd = warm.nr_children ?
-					      warm.children[warm.nr_children - 1]
-						      .fd :
-					      -1,
-				.events = POLLIN,
-			};
+			struct pollfd grace = { .fd = -1, .events = POLLIN };
 
+			if (warm.nr_children)
+				grace.fd = warm.children[warm.nr_children - 1].fd;
 			pages_new_fork();
 			poll(&grace, 1, GRACE_MS);
-			while (warmer_prune() && pages_pass(seen))
-				;
+			more = true;
 		}
+		while (more && warmer_prune() && pages_pass(seen))
+			;
+		more = false;
 		if (warm.quit || warm.useless || !warmer_prune()) {
 			if (end(seen))
 				return;

@@ -6,21 +6,32 @@
 #include "tests/guest.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <pty.h>
+#include <sched.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LIBRARY "/lib/cowwarm.so"
+/* The library; on the host one that does without the call. */
+#define LIBRARY (getenv("COWWARM_SO") ?: "/lib/cowwarm.so")
 #define MIB (1UL << 20)
 #define BYTES (64 * MIB)
 #define PAGES (BYTES / PAGE_BYTES)
@@ -344,6 +355,565 @@ static int program_nice(int unused)
 	return 0;
 }
 
+/* More thread-local memory than the warmer's first stack has room for. */
+static __thread volatile char thread_local[200 << 10];
+
+static unsigned int count_threads(void)
+{
+	unsigned int n = 0;
+	struct dirent *task;
+	DIR *tasks = opendir("/proc/self/task");
+
+	if (!tasks)
+		give_up("/proc/self/task");
+	while ((task = readdir(tasks)))
+		n += task->d_name[0] != '.';
+	closedir(tasks);
+	return n;
+}
+
+static void *map_bytes(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		give_up("mmap");
+	madvise(p, bytes, MADV_NOHUGEPAGE);
+	return p;
+}
+
+/* One that does not become a part of the next one. */
+static void *map_apart(size_t bytes)
+{
+	char *p = map_bytes(bytes + MIB);
+
+	if (mprotect(p, MIB, PROT_NONE))
+		give_up("mprotect");
+	return p + MIB;
+}
+
+static uint64_t status_kib(const char *key)
+{
+	char text[8192];
+	uint64_t value = 0;
+
+	if (!read_text("/proc/self/status", text, sizeof(text)) ||
+	    !text_field(text, key, &value))
+		give_up(key);
+	return value;
+}
+
+/* Before the first fork and after the last child there is no thread of its own. */
+static int program_alone(int unused)
+{
+	int release, i;
+	pid_t child;
+
+	(void)unused;
+	thread_local[0] = 1;
+	printf("before %u\n", count_threads());
+	map_mem();
+	child = fork_saver(&release);
+	printf("own %zu\n", settle(PAGES));
+	printf("with %u\n", count_threads());
+	end_saver(child, release);
+	for (i = 0; i < 100 && count_threads() > 1; i++)
+		usleep(20000);
+	printf("after %u\n", count_threads());
+	return 0;
+}
+
+/* Memory that was only read is the zero page. */
+static int program_zero(int unused)
+{
+	const size_t bytes = 48 * MIB;
+	volatile unsigned char *table = map_bytes(bytes);
+	unsigned char sum = 0;
+	uint64_t before;
+	int release;
+	pid_t child;
+	size_t at;
+
+	(void)unused;
+	map_mem();
+	for (at = 0; at < bytes; at += PAGE_BYTES)
+		sum += table[at];
+	before = status_kib("RssAnon:");
+	child = fork_saver(&release);
+	printf("own %zu\n", settle(PAGES));
+	usleep(200000);
+	printf("more %" PRIu64 "\n", status_kib("RssAnon:") - before);
+	end_saver(child, release);
+	return sum;
+}
+
+/* Pages given back, which the kernel may take at any time. */
+static int program_freed(int unused)
+{
+	unsigned char *freed = map_apart(32 * MIB);
+	unsigned char *data;
+	int release;
+	pid_t child;
+
+	(void)unused;
+	map_mem();
+	memset(freed, 1, 32 * MIB);
+	if (madvise(freed, 32 * MIB, MADV_FREE))
+		give_up("MADV_FREE");
+	child = fork_saver(&release);
+	printf("own %zu\n", settle(PAGES));
+	usleep(200000);
+	data = mem;
+	mem = freed;
+	printf("freed %zu\n", own_pages(0, 32 * MIB / PAGE_BYTES));
+	mem = data;
+	end_saver(child, release);
+	return 0;
+}
+
+static int put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ok;
+
+	if (fd < 0)
+		return 0;
+	ok = write(fd, text, strlen(text)) > 0;
+	close(fd);
+	return ok;
+}
+
+/* Pages that KSM has merged stay one. */
+static int program_ksm(int unused)
+{
+	const size_t bytes = 8 * MIB;
+	unsigned char *same = map_apart(bytes);
+	size_t before = 0, i;
+	unsigned char *data;
+	uint64_t rss;
+	char text[32];
+	int release;
+	pid_t child;
+
+	(void)unused;
+	memset(same, 0x5a, bytes);
+	if (madvise(same, bytes, MADV_MERGEABLE) ||
+	    !put("/sys/kernel/mm/ksm/pages_to_scan", "5000") ||
+	    !put("/sys/kernel/mm/ksm/run", "1"))
+		return 77;
+	for (i = 0; i < 200 && before < bytes / PAGE_BYTES * 9 / 10; i++) {
+		usleep(50000);
+		if (!read_text("/proc/self/ksm_merging_pages", text,
+			       sizeof(text)))
+			return 77;
+		before = atoi(text);
+	}
+	put("/sys/kernel/mm/ksm/run", "0");
+	if (before < bytes / PAGE_BYTES * 9 / 10)
+		return 77;
+	map_mem();
+	rss = status_kib("RssAnon:");
+	child = fork_saver(&release);
+	printf("own %zu\n", settle(PAGES));
+	usleep(200000);
+	data = mem;
+	mem = same;
+	printf("unmerged %zu\n", own_pages(0, bytes / PAGE_BYTES));
+	mem = data;
+	printf("more %" PRIu64 "\n", status_kib("RssAnon:") - rss);
+	end_saver(child, release);
+	return 0;
+}
+
+/* Root is given up before the first fork, and in between. */
+static int program_setuid(int when)
+{
+	int release;
+	pid_t child;
+
+	if (geteuid())
+		return 77;
+	map_mem();
+	if (when) {
+		child = fork_saver(&release);
+		settle(PAGES);
+		end_saver(child, release);
+		while (count_threads() > 1)
+			usleep(10000);
+	}
+	if (setgid(65534) || setuid(65534))
+		give_up("setuid");
+	child = fork();
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* Nobody's child has the kept descriptor. */
+		_exit(fcntl(200, F_GETFD) >= 0);
+	}
+	if (waitpid(child, &release, 0) != child)
+		give_up("waitpid");
+	printf("leaked %d\n", WEXITSTATUS(release));
+	child = fork_saver(&release);
+	/* Nor can we read pagemap: count the faults. */
+	usleep(1500000);
+	{
+		struct rusage before, after;
+		unsigned int i, free = 0;
+
+		for (i = 0; i < 100; i++) {
+			volatile unsigned char *byte =
+				mem + i * (PAGES / 100) * PAGE_BYTES;
+
+			getrusage(RUSAGE_SELF, &before);
+			*byte = *byte;
+			getrusage(RUSAGE_SELF, &after);
+			free += after.ru_minflt == before.ru_minflt;
+		}
+		printf("percent %u\n", free);
+	}
+	end_saver(child, release);
+	return 0;
+}
+
+/* daemon()'s fork is the C library's own; so is forkpty()'s. */
+static int program_daemon(int how)
+{
+	int release, fds[2], master;
+	char byte = 9;
+	pid_t child;
+
+	map_mem();
+	if (pipe(fds))
+		give_up("pipe");
+	child = fork();
+	if (!child) {
+		close(fds[0]);
+		child = fork_saver(&release);
+		settle(PAGES);
+		end_saver(child, release);
+		if (how ? (child = forkpty(&master, NULL, NULL, NULL)) :
+			  daemon(1, 1)) {
+			if (!how || child < 0)
+				_exit(9);
+			waitpid(child, NULL, 0);
+			_exit(0);
+		}
+		child = fork_saver(&release);
+		byte = settle(PAGES) == PAGES ? 0 : 1;
+		if (write(fds[1], &byte, 1) != 1)
+			_exit(9);
+		end_saver(child, release);
+		_exit(0);
+	}
+	close(fds[1]);
+	if (read(fds[0], &byte, 1) != 1)
+		byte = 8;
+	waitpid(child, NULL, 0);
+	return byte;
+}
+
+/* A child made by the system call alone forks itself. */
+static int program_clone(int unused)
+{
+	int status;
+	pid_t child;
+	int release;
+
+	(void)unused;
+	map_mem();
+	child = fork_saver(&release);
+	settle(PAGES);
+	end_saver(child, release);
+	child = syscall(SYS_clone, (unsigned long)SIGCHLD, 0UL, 0UL, 0UL, 0UL);
+	if (!child)
+		_exit(program_fork(1));
+	if (waitpid(child, &status, 0) != child)
+		give_up("waitpid");
+	return WEXITSTATUS(status);
+}
+
+/* What needs a single-threaded process, right after a child and beside one. */
+static int program_setns(int unused)
+{
+	int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), release;
+	pid_t child;
+
+	(void)unused;
+	if (geteuid() || fd < 0)
+		return 77;
+	map_mem();
+	child = fork();
+	if (!child)
+		_exit(0);
+	waitpid(child, NULL, 0);
+	if (setns(fd, CLONE_NEWNS))
+		give_up("setns after a child");
+	child = fork_saver(&release);
+	usleep(20000);
+	if (setns(fd, CLONE_NEWNS))
+		give_up("setns beside a child");
+	if (unshare(CLONE_NEWNS))
+		give_up("unshare beside a child");
+	printf("own %zu\n", settle(PAGES));
+	end_saver(child, release);
+	return 0;
+}
+
+/* No /proc any more. */
+static int program_chroot(int unused)
+{
+	char dir[] = "/tmp/warm-XXXXXX";
+	int release, i;
+	pid_t child;
+
+	(void)unused;
+	if (geteuid())
+		return 77;
+	map_mem();
+	if (!mkdtemp(dir) || chroot(dir) || chdir("/"))
+		give_up("chroot");
+	for (i = 0; i < 3; i++) {
+		child = fork_saver(&release);
+		usleep(50000);
+		end_saver(child, release);
+	}
+	puts("done");
+	return 0;
+}
+
+static int program_limits(int which)
+{
+	static const struct {
+		int resource;
+		rlim_t value;
+	} limits[] = {
+		{ RLIMIT_NOFILE, 8 },	 { RLIMIT_STACK, 64 << 10 },
+		{ RLIMIT_FSIZE, 0 },	 { RLIMIT_MEMLOCK, 0 },
+		{ RLIMIT_SIGPENDING, 0 }, { RLIMIT_AS, 0 },
+		{ RLIMIT_DATA, 0 },	 { RLIMIT_CORE, 0 },
+	};
+	struct rlimit limit = { limits[which].value, limits[which].value };
+	int release;
+	pid_t child;
+
+	map_mem();
+	if (limits[which].resource == RLIMIT_AS)
+		limit.rlim_cur = limit.rlim_max = status_kib("VmSize:") * 1024;
+	if (limits[which].resource == RLIMIT_DATA)
+		limit.rlim_cur = limit.rlim_max = status_kib("VmData:") * 1024;
+	if (setrlimit(limits[which].resource, &limit))
+		give_up("setrlimit");
+	child = fork_saver(&release);
+	printf("limit %d own %zu\n", which, settle(PAGES));
+	end_saver(child, release);
+	return 0;
+}
+
+/* A filter that kills for what it does not know, and one that refuses. */
+static int program_seccomp(int kill)
+{
+	const struct sock_filter refuse[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 548, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K,
+			 kill ? SECCOMP_RET_KILL_PROCESS :
+				SECCOMP_RET_ERRNO | EPERM),
+	};
+	struct sock_fprog filter = { ARRAY_SIZE(refuse), (void *)refuse };
+	int release;
+	pid_t child;
+
+	map_mem();
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+		return 77;
+	child = fork_saver(&release);
+	printf("own %zu\n", settle(PAGES));
+	end_saver(child, release);
+	return 0;
+}
+
+/* So many children that live at a time. */
+static int program_many(int count)
+{
+	int fds[2], i;
+
+	map_mem();
+	if (pipe(fds))
+		give_up("pipe");
+	for (i = 0; i < count; i++) {
+		pid_t child = fork();
+
+		if (child < 0)
+			give_up("fork");
+		if (!child) {
+			char byte;
+
+			close(fds[1]);
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			_exit(read(fds[0], &byte, 1));
+		}
+		/* Let the warmer come to work in between. */
+		if (!(i % 16))
+			usleep(20000);
+	}
+	usleep(300000);
+	printf("own %zu\n", settle(PAGES));
+	close(fds[1]);
+	while (wait(NULL) > 0)
+		;
+	return 0;
+}
+
+static volatile sig_atomic_t forks_in_handler;
+
+static void fork_in_handler(int sig)
+{
+	int error = errno;
+	pid_t child = fork();
+
+	(void)sig;
+	if (!child)
+		_exit(0);
+	if (child > 0) {
+		waitpid(child, NULL, 0);
+		forks_in_handler++;
+	}
+	errno = error;
+}
+
+/* fork() in a handler that interrupts malloc(); @flags of sigaction(). */
+static int program_handler(int flags)
+{
+	struct sigaction action = { .sa_handler = fork_in_handler,
+				    .sa_flags = flags };
+	struct itimerval timer = { { 0, 3000 }, { 0, 3000 } };
+	unsigned int threads = 0;
+	stack_t stack = { .ss_sp = map_bytes(64 << 10), .ss_size = 64 << 10 };
+
+	alarm(60);
+	if (sigaltstack(&stack, NULL) || sigaction(SIGPROF, &action, NULL))
+		give_up("sigaction");
+	setitimer(ITIMER_PROF, &timer, NULL);
+	while (forks_in_handler < 100) {
+		void *volatile p = malloc(100 + forks_in_handler);
+
+		free(p);
+		if (!(forks_in_handler % 16))
+			threads += count_threads() - 1;
+	}
+	setitimer(ITIMER_PROF, &(struct itimerval){ 0 }, NULL);
+	printf("threads %u\n", threads);
+	return program_fork(1);
+}
+
+/* Signals blocked around fork(), handlers installed, as shells and servers do. */
+static int program_blocked(int unused)
+{
+	struct sigaction action = { .sa_handler = fork_in_handler };
+	sigset_t all;
+
+	(void)unused;
+	sigaction(SIGUSR1, &action, NULL);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	return program_fork(1);
+}
+
+/* vfork() and posix_spawn() need no help. */
+static int program_spawn(int unused)
+{
+	char *const args[] = { "true", NULL }, *const env[] = { NULL };
+	int status;
+	pid_t child;
+
+	(void)unused;
+	child = vfork();
+	if (!child)
+		_exit(0);
+	waitpid(child, &status, 0);
+	if (posix_spawnp(&child, "true", NULL, NULL, args, env))
+		give_up("posix_spawn");
+	waitpid(child, &status, 0);
+	if (system("true"))
+		give_up("system");
+	printf("threads %u\n", count_threads());
+	return status;
+}
+
+/* The library is loaded and unloaded by the program, with a fork in between. */
+static int program_dlopen(int unused)
+{
+	void *library = dlopen(getenv("WARM"), RTLD_NOW);
+	pid_t (*its_fork)(void), child;
+
+	(void)unused;
+	if (!library)
+		give_up(dlerror());
+	its_fork = (pid_t(*)(void))dlsym(library, "fork");
+	map_mem();
+	child = its_fork();
+	if (!child) {
+		usleep(300000);
+		_exit(0);
+	}
+	dlclose(library);
+	printf("own %zu\n", settle(PAGES));
+	waitpid(child, NULL, 0);
+	usleep(100000);
+	return 0;
+}
+
+/* What a program may look at after fork(). */
+static int program_errno(int unused)
+{
+	int release, fd;
+	sigset_t mask;
+	pid_t child;
+
+	(void)unused;
+	map_mem();
+	errno = 1234;
+	child = fork_saver(&release);
+	printf("errno %d\n", errno);
+	sigprocmask(SIG_BLOCK, NULL, &mask);
+	printf("blocked %d\n", sigismember(&mask, SIGTERM));
+	fd = open("/dev/null", O_RDONLY);
+	/* Standard ones, the one for the child. */
+	printf("fd %d\n", fd - release);
+	end_saver(child, release);
+	return 0;
+}
+
+/* A real-time program's warmer is not real-time. */
+static int program_realtime(int unused)
+{
+	struct sched_param param = { .sched_priority = 1 };
+	struct dirent *task;
+	int release;
+	pid_t child;
+	DIR *tasks;
+
+	(void)unused;
+	map_mem();
+	if (sched_setscheduler(0, SCHED_FIFO, &param))
+		return 77;
+	child = fork_saver(&release);
+	printf("own %zu\n", settle(PAGES));
+	tasks = opendir("/proc/self/task");
+	while ((task = readdir(tasks))) {
+		pid_t tid = atoi(task->d_name);
+
+		if (tid && tid != getpid())
+			printf("policy %d\n", sched_getscheduler(tid));
+	}
+	closedir(tasks);
+	end_saver(child, release);
+	return 0;
+}
+
 static const struct program {
 	const char *name;
 	int (*main)(int arg);
@@ -353,6 +923,15 @@ static const struct program {
 	{ "threads", program_threads }, { "exec", program_exec },
 	{ "nested", program_nested },	{ "exit", program_exit },
 	{ "closes", program_closes },	{ "nice", program_nice },
+	{ "alone", program_alone },	{ "zero", program_zero },
+	{ "freed", program_freed },	{ "ksm", program_ksm },
+	{ "setuid", program_setuid },	{ "daemon", program_daemon },
+	{ "clone", program_clone },	{ "setns", program_setns },
+	{ "chroot", program_chroot },	{ "limits", program_limits },
+	{ "seccomp", program_seccomp }, { "many", program_many },
+	{ "handler", program_handler }, { "blocked", program_blocked },
+	{ "spawn", program_spawn },	{ "dlopen", program_dlopen },
+	{ "errno", program_errno },	{ "realtime", program_realtime },
 };
 
 /* Start one under the library. Return: its status; what it says in @text. */
@@ -364,7 +943,7 @@ static int run(char *text, size_t len, const char *env, const char *program)
 	FILE *f;
 
 	snprintf(command, sizeof(command),
-		 "LD_PRELOAD=" LIBRARY " %s /proc/%d/exe --%s 2>&1", env,
+		 "LD_PRELOAD=%s %s /proc/%d/exe --%s 2>&1", LIBRARY, env,
 		 getpid(), program);
 	f = popen(command, "re");
 	assert_non_null(f);
@@ -578,6 +1157,293 @@ static void test_one_cpu(void **state)
 	assert_int_equal(said(text, "own "), 0);
 }
 
+#define BIG "COWWARM_BUDGET=128M"
+#define TOLD BIG " COWWARM_VERBOSE=1"
+
+/* Run one that may be impossible here. Return: false after a skip. */
+static void run_or_skip(char *text, size_t len, const char *env,
+			const char *program)
+{
+	int status = run(text, len, env, program);
+
+	if (status == 77)
+		skip();
+	expect_success(status, text);
+}
+
+static unsigned int times_in(const char *text, const char *word)
+{
+	unsigned int n = 0;
+
+	while ((text = strstr(text, word))) {
+		n++;
+		text++;
+	}
+	return n;
+}
+
+static void test_alone(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	expect_success(run(text, sizeof(text), BIG, "alone"), text);
+	assert_int_equal(said(text, "before "), 1);
+	assert_int_equal(said(text, "own "), PAGES);
+	assert_int_equal(said(text, "with "), 2);
+	assert_int_equal(said(text, "after "), 1);
+}
+
+static void test_zero_pages(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	expect_success(run(text, sizeof(text), BIG, "zero"), text);
+	assert_int_equal(said(text, "own "), PAGES);
+	assert_in_range(said(text, "more "), 0, 2048);
+}
+
+static void test_freed_pages(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	expect_success(run(text, sizeof(text), TOLD, "freed"), text);
+	assert_int_equal(said(text, "own "), PAGES);
+	assert_int_equal(said(text, "freed "), 0);
+	assert_int_equal(times_in(text, "MADV_FREE"), 1);
+}
+
+static void test_ksm(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	run_or_skip(text, sizeof(text), TOLD, "ksm");
+	assert_int_equal(said(text, "own "), PAGES);
+	assert_in_range(said(text, "unmerged "), 0, 256);
+	assert_in_range(said(text, "more "), 0, 2048);
+}
+
+static void test_setuid(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	run_or_skip(text, sizeof(text), TOLD, "setuid 0");
+	assert_int_equal(said(text, "leaked "), 0);
+	assert_in_range(said(text, "percent "), 95, 100);
+	run_or_skip(text, sizeof(text), TOLD, "setuid 1");
+	assert_in_range(said(text, "percent "), 95, 100);
+}
+
+static void test_daemon(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	expect_success(run(text, sizeof(text), BIG, "daemon 0"), text);
+	expect_success(run(text, sizeof(text), BIG, "daemon 1"), text);
+	expect_success(run(text, sizeof(text), BIG, "clone"), text);
+	assert_int_equal(said(text, "own "), PAGES);
+}
+
+static void test_setns(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	run_or_skip(text, sizeof(text), BIG, "setns");
+	assert_int_equal(said(text, "own "), PAGES);
+}
+
+static void test_chroot(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	run_or_skip(text, sizeof(text), TOLD, "chroot");
+	assert_int_equal(times_in(text, "cannot be opened"), 1);
+	run_or_skip(text, sizeof(text), BIG, "chroot");
+	assert_string_equal(text, "done\n");
+}
+
+/* It helps or says why not. */
+static void test_limits(void **state)
+{
+	char text[4096], program[32], *line;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 8; i++) {
+		snprintf(program, sizeof(program), "limits %d", i);
+		expect_success(run(text, sizeof(text), TOLD, program), text);
+		if (said(text, "own ") != PAGES && !strstr(text, "helping"))
+			fail_msg("limit %d: %s", i, text);
+		expect_success(run(text, sizeof(text), BIG, program), text);
+		line = strchr(text, '\n');
+		assert_ptr_equal(line, text + strlen(text) - 1);
+	}
+}
+
+static void test_seccomp(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	run_or_skip(text, sizeof(text), TOLD, "seccomp 1");
+	assert_int_equal(said(text, "own "), 0);
+	assert_int_equal(times_in(text, "seccomp filter"), 1);
+	run_or_skip(text, sizeof(text), TOLD, "seccomp 0");
+	assert_int_equal(said(text, "own "), 0);
+}
+
+static void test_many_children(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	expect_success(run(text, sizeof(text),
+			   "COWWARM_VERBOSE=1 COWWARM_BUDGET=16M", "many 200"),
+		       text);
+	/* What one child shares is shared with the next one again. */
+	assert_in_range(said(text, " forks, "), 4096 - 256, 4096);
+	/* More than are watched one by one. */
+	expect_success(run(text, sizeof(text),
+			   "COWWARM_VERBOSE=1 COWWARM_BUDGET=16M", "many 1100"),
+		       text);
+	assert_in_range(said(text, " forks, "), 4096 - 256, 4096);
+	assert_int_equal(times_in(text, "too many children"), 1);
+}
+
+static void test_handler(void **state)
+{
+	char text[4096], program[32];
+	const int flags[] = { 0, SA_NODEFER, SA_ONSTACK, SA_RESTART };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		snprintf(program, sizeof(program), "handler %d", flags[i]);
+		expect_success(run(text, sizeof(text), TOLD, program), text);
+		assert_int_equal(said(text, "threads "), 0);
+		assert_int_equal(times_in(text, "signal handler"), 1);
+		assert_int_equal(said(text, "own "), PAGES);
+	}
+	expect_success(run(text, sizeof(text), BIG, "blocked"), text);
+	assert_int_equal(said(text, "own "), PAGES);
+}
+
+static void test_spawn(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	expect_success(run(text, sizeof(text), BIG, "spawn"), text);
+	assert_int_equal(said(text, "threads "), 1);
+}
+
+static void test_dlopen(void **state)
+{
+	char text[4096], env[256];
+
+	(void)state;
+	snprintf(env, sizeof(env), "%s LD_PRELOAD= WARM=%s", BIG, LIBRARY);
+	expect_success(run(text, sizeof(text), env, "dlopen"), text);
+	assert_int_equal(said(text, "own "), PAGES);
+}
+
+static void test_errno(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	expect_success(run(text, sizeof(text), BIG, "errno"), text);
+	assert_int_equal(said(text, "errno "), 1234);
+	assert_int_equal(said(text, "blocked "), 0);
+	assert_int_equal(said(text, "fd "), -1);
+}
+
+static void test_realtime(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	run_or_skip(text, sizeof(text), BIG, "realtime");
+	assert_int_equal(said(text, "own "), PAGES);
+	assert_int_equal(said(text, "policy "), SCHED_OTHER);
+}
+
+/* Standard error may be a pipe that nobody reads any more. */
+static void test_broken_stderr(void **state)
+{
+	char command[256];
+
+	(void)state;
+	snprintf(command, sizeof(command),
+		 "{ COWWARM_VERBOSE=1 LD_PRELOAD=%s COWWARM_BUDGET=16M /proc/%d/exe --fork 1 >/dev/null; echo $? >/tmp/warm-status; } 2>&1 | true",
+		 LIBRARY, getpid());
+	assert_int_equal(system(command), 0);
+	assert_int_equal(system("[ \"$(cat /tmp/warm-status)\" = 0 ]"), 0);
+}
+
+/* Limits of memory, in v1 or v2, of the group itself or of one above. */
+static void test_memcg(void **state)
+{
+	static const struct {
+		const char *v2, *v1;
+		bool above;
+	} cases[] = {
+		{ "memory.max", "memory.limit_in_bytes", false },
+		{ "memory.max", "memory.limit_in_bytes", true },
+		{ "memory.high", NULL, false },
+		{ "memory.high", NULL, true },
+	};
+	const char *root = "/sys/fs/cgroup";
+	bool v1 = access("/sys/fs/cgroup/cgroup.subtree_control", F_OK);
+	char top[64], group[80], path[160], env[256], text[4096];
+	size_t i;
+
+	(void)state;
+	if (v1)
+		root = "/sys/fs/cgroup/memory";
+	snprintf(top, sizeof(top), "%s/warm%d", root, getpid());
+	snprintf(group, sizeof(group), "%s/below", top);
+	if (mkdir(top, 0755))
+		skip();
+	snprintf(path, sizeof(path), "%s/cgroup.subtree_control", top);
+	put(path, "+memory");
+	mkdir(group, 0755);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *file = v1 ? cases[i].v1 : cases[i].v2;
+		uint64_t own;
+
+		if (!file)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s",
+			 cases[i].above ? top : group, file);
+		/* 64 MiB of data, and 32 to spare. */
+		if (!put(path, "100663296")) {
+			print_message("# no %s\n", path);
+			continue;
+		}
+		snprintf(env, sizeof(env),
+			 "%s sh -c 'echo $$ >%s/cgroup.procs; exec \"$@\"' sh",
+			 TOLD, group);
+		expect_success(run(text, sizeof(text), env, "fork 1"), text);
+		own = said(text, "own ");
+		/* An eighth of what is there, without the floor. */
+		assert_in_range(own, 0, 1024);
+		assert_int_equal(times_in(text, "cowwarm: m") +
+					 times_in(text, "cowwarm: too"),
+				 1);
+		put(path, v1 ? "-1" : "max");
+	}
+	rmdir(group);
+	rmdir(top);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -594,6 +1460,24 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_closes),
 		cmocka_unit_test(test_yields),
 		cmocka_unit_test(test_one_cpu),
+		cmocka_unit_test(test_alone),
+		cmocka_unit_test(test_zero_pages),
+		cmocka_unit_test(test_freed_pages),
+		cmocka_unit_test(test_ksm),
+		cmocka_unit_test(test_setuid),
+		cmocka_unit_test(test_daemon),
+		cmocka_unit_test(test_setns),
+		cmocka_unit_test(test_chroot),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_seccomp),
+		cmocka_unit_test(test_many_children),
+		cmocka_unit_test(test_handler),
+		cmocka_unit_test(test_spawn),
+		cmocka_unit_test(test_dlopen),
+		cmocka_unit_test(test_errno),
+		cmocka_unit_test(test_realtime),
+		cmocka_unit_test(test_broken_stderr),
+		cmocka_unit_test(test_memcg),
 	};
 	size_t i;
 
