@@ -160,7 +160,8 @@ static void hold_pagemap(void)
 	fd = open_pagemap();
 	if (fd >= 0) {
 		high = HELD_FD;
-		if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur <= HELD_FD)
+		if (!getrlimit(RLIMIT_NOFILE, &limit) &&
+		    limit.rlim_cur <= HELD_FD)
 			high = limit.rlim_cur / 2;
 		high = fcntl(fd, F_DUPFD_CLOEXEC, high);
 		close(fd);
@@ -172,13 +173,13 @@ static void hold_pagemap(void)
 	errno = error;
 }
 
-#define HOLD_BEFORE(name, parameters, ...)                               \
-	EXPORT int name parameters                                       \
-	{                                                                \
-		int (*real) parameters = dlsym(RTLD_NEXT, #name);        \
-                                                                         \
-		hold_pagemap();                                          \
-		return real(__VA_ARGS__);                                \
+#define HOLD_BEFORE(name, parameters, ...)                       \
+	EXPORT int name parameters                               \
+	{                                                        \
+		int(*real) parameters = dlsym(RTLD_NEXT, #name); \
+                                                                 \
+		hold_pagemap();                                  \
+		return real(__VA_ARGS__);                        \
 	}
 
 HOLD_BEFORE(setuid, (uid_t id), id)

@@ -81,8 +81,8 @@ static uint64_t group_room(const char *dir, bool v1)
 	/* Without a limit in v1 the number is close to 2^63. */
 	if (room >= 1ULL << 60)
 		return UINT64_MAX;
-	return room + reclaimable(dir, v1 ? "total_inactive_file " :
-					    "inactive_file ");
+	return room +
+	       reclaimable(dir, v1 ? "total_inactive_file " : "inactive_file ");
 }
 
 /* The least room from a cgroup up to where its hierarchy is mounted. */
@@ -180,9 +180,9 @@ static uint64_t cgroups_room(void)
 		root = strtok_r(NULL, " ", &save);
 		mount = strtok_r(NULL, " ", &save);
 		if (root && mount)
-			room = min(room, hierarchy_room(mount, root,
-							is_v1 ? v1 : v2,
-							is_v1));
+			room = min(room,
+				   hierarchy_room(mount, root, is_v1 ? v1 : v2,
+						  is_v1));
 	}
 	lines_close(&lines);
 	return room;

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/ucontext.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -127,33 +128,57 @@ struct action {
 	uint64_t mask;
 };
 
+/* Read memory of our own that may not be there. */
+static bool peek(uintptr_t at, void *to, size_t bytes)
+{
+	struct iovec local = { to, bytes }, remote = { (void *)at, bytes };
+
+	return syscall(SYS_process_vm_readv, getpid(), &local, 1UL, &remote,
+		       1UL, 0UL) == (ssize_t)bytes;
+}
+
+/*
+ * Whether a signal's frame is there: the restorer's address, a ucontext_t whose
+ * stack pointer and floating point state lie above. Remains of a former frame have
+ * mostly been overwritten in part.
+ */
+static bool is_frame(uintptr_t at)
+{
+	struct {
+		uint64_t restorer, flags, link, stack[3];
+		uint64_t regs[23], fpstate;
+	} frame;
+
+	return peek(at, &frame, sizeof(frame)) && frame.flags < 16 &&
+	       !frame.link && (frame.regs[REG_CSGSFS] & 0xffff) == 0x33 &&
+	       frame.regs[REG_RSP] - at < 64 << 10 &&
+	       frame.fpstate - at < 64 << 10;
+}
+
 /* Handlers return to the restorer: its address is in the signal's frame. */
-static int stack_has(const void *const *restorers, unsigned int nr)
+static bool stack_has_frame(const void *const *restorers, unsigned int nr)
 {
 	uintptr_t at = (uintptr_t)__builtin_frame_address(0) & ~7UL;
 	uintptr_t end = at + STACK_LOOK;
 
 	while (at < end) {
-		void *words[512];
 		uintptr_t next = (at / PAGE_BYTES + 1) * PAGE_BYTES;
-		struct iovec to = { words, next - at };
-		struct iovec from = { (void *)at, next - at };
+		void *words[512];
 		size_t i;
 		unsigned int j;
 
-		if (syscall(SYS_process_vm_readv, getpid(), &to, 1UL, &from,
-			    1UL, 0UL) != (ssize_t)(next - at))
-			return errno == EFAULT ? 0 : -1;
+		if (!peek(at, words, next - at))
+			return errno != EFAULT;
 		for (i = 0; i < (next - at) / sizeof(void *); i++) {
 			for (j = 0; j < nr; j++) {
 				if (words[i] == restorers[j] &&
-				    at + i * 8 != (uintptr_t)&restorers[j])
-					return 1;
+				    is_frame(at + i * sizeof(void *)))
+					return true;
 			}
 		}
 		at = next;
 	}
-	return 0;
+	return false;
 }
 
 /**
@@ -164,7 +189,7 @@ static int stack_has(const void *const *restorers, unsigned int nr)
  */
 bool in_signal_handler(void)
 {
-	static const void *restorers[4];
+	const void *restorers[4];
 	unsigned int nr = 0, i;
 	uint64_t blocked = 0;
 	stack_t stack;
@@ -185,5 +210,5 @@ bool in_signal_handler(void)
 		if (i == nr && nr < ARRAY_SIZE(restorers))
 			restorers[nr++] = action.restorer;
 	}
-	return nr && stack_has(restorers, nr);
+	return nr && stack_has_frame(restorers, nr);
 }

@@ -173,9 +173,8 @@ bool warmer_prune(void)
 
 	/* From the end, for the last one takes a forgotten one's place. */
 	while (end) {
-		unsigned int first = end > ARRAY_SIZE(fds) ?
-					     end - ARRAY_SIZE(fds) :
-					     0;
+		unsigned int first =
+			end > ARRAY_SIZE(fds) ? end - ARRAY_SIZE(fds) : 0;
 
 		nr = end - first;
 		for (i = 0; i < nr; i++) {
@@ -189,9 +188,8 @@ bool warmer_prune(void)
 
 			if (!fds[i].revents) {
 				if (warm.nr_children > STATS_A_TIME &&
-				    ((first + i + turn) %
-						     (warm.nr_children /
-						      STATS_A_TIME) ||
+				    ((first + i + turn) % (warm.nr_children /
+							   STATS_A_TIME) ||
 				     asked == 2 * STATS_A_TIME))
 					continue;
 				asked++;
@@ -204,8 +202,8 @@ bool warmer_prune(void)
 		end = first;
 	}
 	turn++;
-	if (warm.untracked && waitid(P_ALL, 0, &info,
-				     WEXITED | WNOHANG | WNOWAIT | __WALL) &&
+	if (warm.untracked &&
+	    waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) &&
 	    errno == ECHILD)
 		warm.untracked = false;
 	return warm.nr_children || warm.untracked;
@@ -249,7 +247,8 @@ static void work(void)
 			struct pollfd grace = { .fd = -1, .events = POLLIN };
 
 			if (warm.nr_children)
-				grace.fd = warm.children[warm.nr_children - 1].fd;
+				grace.fd =
+					warm.children[warm.nr_children - 1].fd;
 			pages_new_fork();
 			poll(&grace, 1, GRACE_MS);
 			more = true;
@@ -417,7 +416,8 @@ void warmer_start(void)
 
 static bool is_gone(pid_t tid)
 {
-	return !tid || (syscall(SYS_tgkill, getpid(), tid, 0) && errno == ESRCH);
+	return !tid ||
+	       (syscall(SYS_tgkill, getpid(), tid, 0) && errno == ESRCH);
 }
 
 /**

@@ -686,10 +686,10 @@ static int program_limits(int which)
 		int resource;
 		rlim_t value;
 	} limits[] = {
-		{ RLIMIT_NOFILE, 8 },	 { RLIMIT_STACK, 64 << 10 },
-		{ RLIMIT_FSIZE, 0 },	 { RLIMIT_MEMLOCK, 0 },
+		{ RLIMIT_NOFILE, 8 },	  { RLIMIT_STACK, 64 << 10 },
+		{ RLIMIT_FSIZE, 0 },	  { RLIMIT_MEMLOCK, 0 },
 		{ RLIMIT_SIGPENDING, 0 }, { RLIMIT_AS, 0 },
-		{ RLIMIT_DATA, 0 },	 { RLIMIT_CORE, 0 },
+		{ RLIMIT_DATA, 0 },	  { RLIMIT_CORE, 0 },
 	};
 	struct rlimit limit = { limits[which].value, limits[which].value };
 	int release;
@@ -717,9 +717,8 @@ static int program_seccomp(int kill)
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 548, 2, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		BPF_STMT(BPF_RET | BPF_K,
-			 kill ? SECCOMP_RET_KILL_PROCESS :
-				SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, kill ? SECCOMP_RET_KILL_PROCESS :
+						 SECCOMP_RET_ERRNO | EPERM),
 	};
 	struct sock_fprog filter = { ARRAY_SIZE(refuse), (void *)refuse };
 	int release;
@@ -1381,9 +1380,10 @@ static void test_broken_stderr(void **state)
 	char command[256];
 
 	(void)state;
-	snprintf(command, sizeof(command),
-		 "{ COWWARM_VERBOSE=1 LD_PRELOAD=%s COWWARM_BUDGET=16M /proc/%d/exe --fork 1 >/dev/null; echo $? >/tmp/warm-status; } 2>&1 | true",
-		 LIBRARY, getpid());
+	snprintf(
+		command, sizeof(command),
+		"{ COWWARM_VERBOSE=1 LD_PRELOAD=%s COWWARM_BUDGET=16M /proc/%d/exe --fork 1 >/dev/null; echo $? >/tmp/warm-status; } 2>&1 | true",
+		LIBRARY, getpid());
 	assert_int_equal(system(command), 0);
 	assert_int_equal(system("[ \"$(cat /tmp/warm-status)\" = 0 ]"), 0);
 }
