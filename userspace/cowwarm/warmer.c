@@ -356,7 +356,8 @@ static void *warmer_main(void *unused)
 	return NULL;
 }
 
-static int create(size_t stack)
+/* Its large variables must not keep remains of a signal's frame on the stack. */
+__attribute__((noinline)) static int create(size_t stack)
 {
 	pthread_attr_t attr;
 	sigset_t all, old;

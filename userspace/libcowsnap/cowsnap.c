@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -105,6 +107,7 @@ struct cowsnap *cowsnap_create(size_t bytes,
 			       const struct cowsnap_budget *budget)
 {
 	struct cowsnap *cs;
+	struct stat st;
 	int error = EINVAL;
 
 	if (!bytes || bytes > SIZE_MAX / 4 ||
@@ -123,11 +126,14 @@ struct cowsnap *cowsnap_create(size_t bytes,
 	if (budget)
 		cs->budget = *budget;
 	pthread_mutex_init(&cs->lock, NULL);
+	cs->owner = getpid();
 	cs->uffd = -1;
 	cs->pagemap = -1;
 	cs->memfd = memfd_create("cowsnap", MFD_CLOEXEC);
-	if (cs->memfd < 0 || ftruncate(cs->memfd, cs->size))
+	if (cs->memfd < 0 || ftruncate(cs->memfd, cs->size) ||
+	    fstat(cs->memfd, &st))
 		goto fail;
+	cs->memfd_ino = st.st_ino;
 	cs->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (cs->pagemap < 0)
 		goto fail;
@@ -163,11 +169,31 @@ int cowsnap_fd(const struct cowsnap *cs)
 	return cs->memfd;
 }
 
+/*
+ * A forked child has neither the region nor the prefetcher, and other mappings or
+ * files of its own may be where they were.
+ */
+static void forget(struct cowsnap *cs)
+{
+	struct stat st;
+
+	if (!fstat(cs->memfd, &st) && st.st_ino == cs->memfd_ino &&
+	    S_ISREG(st.st_mode))
+		close(cs->memfd);
+	hints_forget(cs);
+	free(cs);
+}
+
 void cowsnap_destroy(struct cowsnap *cs)
 {
 	if (!cs)
 		return;
+	if (cs->owner != getpid()) {
+		forget(cs);
+		return;
+	}
 	prefetcher_destroy(cs);
+	hints_forget(cs);
 	if (cs->view)
 		munmap(cs->view, cs->span);
 	if (cs->map)
@@ -182,23 +208,44 @@ void cowsnap_destroy(struct cowsnap *cs)
 	free(cs);
 }
 
+/* The page tables move to the view; the region stays mapped, but empty. */
+static int move_to_view(struct cowsnap *cs, unsigned char *view)
+{
+	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+	int error;
+
+	if (mremap(cs->base, cs->span, cs->span, flags, view) != MAP_FAILED)
+		return 0;
+	if (errno != EFAULT)
+		return errno;
+	/* Split by a request of the program's: make it one mapping again. */
+	error = hints_gather(cs);
+	if (error)
+		return error;
+	if (map_region(cs, MAP_SHARED) == MAP_FAILED)
+		return errno;
+	madvise(cs->base, cs->span, MADV_DONTFORK);
+	if (mremap(cs->base, cs->span, cs->span, flags, view) != MAP_FAILED)
+		return 0;
+	error = errno;
+	hints_apply(cs);
+	return error;
+}
+
 static int freeze(struct cowsnap *cs)
 {
 	unsigned char *view;
 	int error;
 
-	if (cs->view)
-		return EBUSY;
 	if (cs->broken)
 		return EIO;
+	if (cs->view)
+		return EBUSY;
 	view = reserve(cs->span, cs->align, NULL, NULL);
 	if (!view)
 		return errno;
-	/* The page tables move to the view; the region stays mapped, but empty. */
-	if (mremap(cs->base, cs->span, cs->span,
-		   MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
-		   view) == MAP_FAILED) {
-		error = errno;
+	error = move_to_view(cs, view);
+	if (error) {
 		munmap(view, cs->span);
 		return error;
 	}
@@ -209,6 +256,7 @@ static int freeze(struct cowsnap *cs)
 		return error;
 	}
 	madvise(cs->base, cs->span, MADV_DONTFORK);
+	hints_apply(cs);
 	cs->view = view;
 	return 0;
 }
@@ -216,8 +264,13 @@ static int freeze(struct cowsnap *cs)
 const void *cowsnap_begin(struct cowsnap *cs)
 {
 	uint64_t start = now_ns();
-	int error;
+	int error, cancel;
 
+	if (cs->owner != getpid()) {
+		errno = EPERM;
+		return NULL;
+	}
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	pthread_mutex_lock(&cs->lock);
 	error = freeze(cs);
 	if (!error) {
@@ -227,6 +280,7 @@ const void *cowsnap_begin(struct cowsnap *cs)
 		prefetcher_begin(cs);
 	}
 	pthread_mutex_unlock(&cs->lock);
+	pthread_setcancelstate(cancel, NULL);
 	if (error) {
 		errno = error;
 		return NULL;
@@ -268,12 +322,29 @@ static int move(unsigned char *from, unsigned char *to, size_t nr, int flags)
 }
 
 /*
+ * A handler that runs while pages are held may access one of them, and would wait
+ * for ever. The signals of faults stay: blocked, they would kill.
+ */
+static void block_signals(sigset_t *old)
+{
+	sigset_t set;
+
+	sigfillset(&set);
+	sigdelset(&set, SIGSEGV);
+	sigdelset(&set, SIGBUS);
+	sigdelset(&set, SIGILL);
+	sigdelset(&set, SIGFPE);
+	sigdelset(&set, SIGTRAP);
+	pthread_sigmask(SIG_SETMASK, &set, old);
+}
+
+/*
  * Make some pages shared again. First move them away, from all threads at once,
  * so that they cannot change while the copies among them go to the memfd. A
  * thread that accesses them meanwhile waits until they are back, shared.
  */
-static int merge(struct cowsnap *cs, unsigned char *aside, size_t first,
-		 size_t nr)
+static int merge_held(struct cowsnap *cs, unsigned char *aside, size_t first,
+		      size_t nr)
 {
 	unsigned char *here = cs->base + first * PAGE;
 	unsigned char *view = cs->view + first * PAGE;
@@ -290,11 +361,17 @@ static int merge(struct cowsnap *cs, unsigned char *aside, size_t first,
 		ret = -EIO;
 		goto undo;
 	}
+	/* Written since merge_block() looked: not so many at a time. */
+	for (i = 0; i < nr; i++)
+		copied += entry_own(entries[i]);
+	if (copied > MERGE_PAGES && nr > MERGE_PAGES) {
+		ret = -EAGAIN;
+		goto undo;
+	}
 	for (i = 0; i < nr; i++) {
 		if (!entry_own(entries[i]))
 			continue;
 		memcpy(view + i * PAGE, aside + i * PAGE, PAGE);
-		copied++;
 	}
 	ret = move(view, here, nr, 0);
 	if (ret)
@@ -307,6 +384,18 @@ undo:
 fail:
 	hold(cs, first, nr, false);
 	wake(cs, first, nr);
+	return ret;
+}
+
+static int merge(struct cowsnap *cs, unsigned char *aside, size_t first,
+		 size_t nr)
+{
+	sigset_t old;
+	int ret;
+
+	block_signals(&old);
+	ret = merge_held(cs, aside, first, nr);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return ret;
 }
 
@@ -326,7 +415,7 @@ static int merge_block(struct cowsnap *cs, unsigned char *aside, size_t first,
 		       size_t nr)
 {
 	uint64_t entries[BLOCK_PAGES];
-	size_t i, step, own = 0;
+	size_t i, step, most = nr, own = 0;
 	uint64_t start;
 	int ret;
 
@@ -334,14 +423,21 @@ static int merge_block(struct cowsnap *cs, unsigned char *aside, size_t first,
 		return -EIO;
 	for (i = 0; i < nr; i++)
 		own += entry_own(entries[i]);
+	if (own > MERGE_PAGES)
+		most = MERGE_PAGES;
 	for (i = 0; i < nr; i += step) {
-		step = own > MERGE_PAGES ? MERGE_PAGES : nr;
-		if (step > nr - i)
-			step = nr - i;
+		step = most < nr - i ? most : nr - i;
 		start = now_ns();
 		ret = merge(cs, aside, first + i, step);
+		/* EFAULT: the pages are of several mappings; one page is not. */
+		if ((ret == -EAGAIN || ret == -EFAULT) && step > 1) {
+			most = ret == -EAGAIN ? MERGE_PAGES : 1;
+			step = 0;
+			continue;
+		}
 		if (ret)
 			return ret;
+		cs->thawed = first + i + step;
 		/* Waiting threads go first, on one CPU, too; then free the copies. */
 		give_way(now_ns() - start);
 		madvise(aside, step * PAGE, MADV_DONTNEED);
@@ -356,6 +452,7 @@ static int thaw(struct cowsnap *cs)
 	size_t first, nr;
 	int ret = 0;
 
+	cs->thawed = 0;
 	aside = reserve(BLOCK, BLOCK, NULL, NULL);
 	if (!aside)
 		return -errno;
@@ -374,21 +471,31 @@ static int thaw(struct cowsnap *cs)
 int cowsnap_end(struct cowsnap *cs)
 {
 	uint64_t start = now_ns();
-	int ret;
+	int ret = -EINVAL, cancel;
 
-	pthread_mutex_lock(&cs->lock);
-	if (!cs->view) {
-		pthread_mutex_unlock(&cs->lock);
-		errno = EINVAL;
+	if (cs->owner != getpid()) {
+		errno = EPERM;
 		return -1;
 	}
-	prefetcher_end(cs);
-	ret = thaw(cs);
-	if (ret)
-		cs->broken = true;
-	cs->view = NULL;
-	cs->stats.end_ns = now_ns() - start;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	pthread_mutex_lock(&cs->lock);
+	if (cs->view) {
+		prefetcher_end(cs);
+		ret = thaw(cs);
+		if (ret) {
+			cs->broken = true;
+			/* The rest; what has moved may be another mapping now. */
+			munmap(cs->view + cs->thawed * PAGE,
+			       cs->span - cs->thawed * PAGE);
+		} else {
+			hints_apply(cs);
+		}
+		hints_forget(cs);
+		cs->view = NULL;
+		cs->stats.end_ns = now_ns() - start;
+	}
 	pthread_mutex_unlock(&cs->lock);
+	pthread_setcancelstate(cancel, NULL);
 	if (!ret)
 		return 0;
 	errno = -ret;

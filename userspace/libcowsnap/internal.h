@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +45,8 @@ struct prefetcher {
 	_Atomic uint64_t broken;
 };
 
+struct hint;
+
 /**
  * struct cowsnap - a region
  * @base: its address
@@ -56,6 +59,11 @@ struct prefetcher {
  * @memfd: the data
  * @pagemap: /proc/self/pagemap
  * @uffd: userfaultfd
+ * @owner: the process that created the region
+ * @memfd_ino: inode of @memfd
+ * @hints: what the program had asked for parts of the region
+ * @nr_hints: how many
+ * @thawed: pages that cowsnap_end() has moved back
  * @broken: a cowsnap_end() has failed
  * @lock: one cowsnap_begin() or cowsnap_end() at a time
  * @budget: the prefetcher's
@@ -73,12 +81,21 @@ struct cowsnap {
 	int memfd;
 	int pagemap;
 	int uffd;
+	pid_t owner;
+	ino_t memfd_ino;
+	struct hint *hints;
+	size_t nr_hints;
+	size_t thawed;
 	bool broken;
 	pthread_mutex_t lock;
 	struct cowsnap_budget budget;
 	struct prefetcher prefetcher;
 	struct cowsnap_stats stats;
 };
+
+int hints_gather(struct cowsnap *cs);
+void hints_apply(struct cowsnap *cs);
+void hints_forget(struct cowsnap *cs);
 
 int prefetcher_create(struct cowsnap *cs);
 void prefetcher_begin(struct cowsnap *cs);

@@ -118,6 +118,24 @@ static int break_pages(unsigned char *addr, size_t bytes)
 	return -1;
 }
 
+/*
+ * How many of the pages from @first on are in the memfd, up to @want, or, with
+ * @holes, how many are not. What is not there costs two pages to break, and a
+ * region that is mostly unwritten shall stay so.
+ */
+static size_t run_of(const struct ahead *ahead, size_t first, size_t want,
+		     bool holes)
+{
+	unsigned char there[BLOCK_PAGES];
+	size_t nr = want < BLOCK_PAGES ? want : BLOCK_PAGES, i;
+
+	if (mincore(ahead->cs->view + first * PAGE, nr * PAGE, there))
+		return holes ? nr : 0;
+	for (i = 0; i < nr && (there[i] & 1) != holes; i++)
+		;
+	return i;
+}
+
 /* Break the pages from @first to @end - 1. Return: where it stopped. */
 static size_t break_range(struct ahead *ahead, size_t first, size_t end)
 {
@@ -127,6 +145,13 @@ static size_t break_range(struct ahead *ahead, size_t first, size_t end)
 		size_t nr = end - first < BATCH_PAGES ? end - first :
 							BATCH_PAGES;
 
+		nr = run_of(ahead, first, nr, false);
+		if (!nr) {
+			nr = run_of(ahead, first, end - first, true);
+			/* At least one: it may be filled between the looks. */
+			first += nr ? nr : 1;
+			continue;
+		}
 		nr = affordable(ahead, nr);
 		if (!nr) {
 			ahead->over = true;
@@ -257,13 +282,18 @@ static void scan(struct ahead *ahead)
 /* Spare readers their faults: map the missing pages from the memfd. */
 static void populate(struct ahead *ahead)
 {
-	size_t at;
+	size_t at, nr;
 
-	for (at = 0; at < ahead->cs->size && !stopped(ahead); at += BLOCK) {
-		size_t left = ahead->cs->size - at;
-
-		madvise(ahead->cs->base + at, left < BLOCK ? left : BLOCK,
-			MADV_POPULATE_READ);
+	for (at = 0; at < ahead->pages && !stopped(ahead); at += nr) {
+		nr = run_of(ahead, at, ahead->pages - at, false);
+		if (nr)
+			madvise(ahead->cs->base + at * PAGE, nr * PAGE,
+				MADV_POPULATE_READ);
+		else
+			nr = run_of(ahead, at, ahead->pages - at, true);
+		/* Filled between the two looks. */
+		if (!nr)
+			nr = 1;
 	}
 }
 
