@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -665,6 +667,238 @@ static void test_cowkv(void **state)
 	unlink("/tmp/kv");
 }
 
+/* A child that cleans up what it has inherited waits for nobody's thread. */
+static void test_child_forgets(void **state)
+{
+	uint64_t budget;
+
+	(void)state;
+	for (budget = 0; budget <= 8 * MIB; budget += 8 * MIB) {
+		struct cowsnap *cs = create(16 * MIB, budget, 0, 0);
+		unsigned char *base = cowsnap_base(cs);
+		int status, when;
+
+		/* With a snapshot, and without one. */
+		for (when = 0; when < 2; when++) {
+			pid_t child;
+
+			memset(base, 1, 16 * MIB);
+			begin(cs);
+			usleep(20000);
+			if (when)
+				assert_int_equal(cowsnap_end(cs), 0);
+			child = fork();
+			if (!child) {
+				void *mine;
+
+				alarm(20);
+				/* Where the region is in the parent. */
+				mine = mmap(base, 16 * MIB,
+					    PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+				if (mine == base)
+					memset(mine, 9, 16 * MIB);
+				if (cowsnap_begin(cs) || errno != EPERM ||
+				    !cowsnap_end(cs) || errno != EPERM)
+					_exit(2);
+				cowsnap_destroy(cs);
+				if (mine == base && base[16 * MIB - 1] != 9)
+					_exit(3);
+				_exit(0);
+			}
+			assert_int_equal(waitpid(child, &status, 0), child);
+			assert_int_equal(status, 0);
+			base[0] = 2;
+			if (!when)
+				assert_int_equal(cowsnap_end(cs), 0);
+			assert_int_equal(base[0], 2);
+			assert_int_equal(base[PAGE_BYTES], 1);
+		}
+		cowsnap_destroy(cs);
+	}
+}
+
+/* A region that is mostly unwritten stays so, whatever the prefetcher may. */
+static void test_holes_stay(void **state)
+{
+	const unsigned int flags[] = { 0, COWSNAP_EVERYTHING };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		struct cowsnap *cs = create(128 * MIB, 64 * MIB, 0, flags[i]);
+		unsigned char *base = cowsnap_base(cs);
+		struct stat st;
+
+		memset(base, 1, MIB);
+		memset(base + 64 * MIB, 1, MIB);
+		begin(cs);
+		usleep(500000);
+		assert_int_equal(fstat(cowsnap_fd(cs), &st), 0);
+		assert_in_range(st.st_blocks * 512, 2 * MIB, 3 * MIB);
+		assert_int_equal(cowsnap_end(cs), 0);
+		assert_int_equal(base[64 * MIB], 1);
+		assert_int_equal(base[100 * MIB], 0);
+		cowsnap_destroy(cs);
+	}
+}
+
+static int ask(unsigned char *at, size_t bytes, unsigned int what)
+{
+	switch (what) {
+	case 0:
+		return madvise(at, bytes, MADV_RANDOM);
+	case 1:
+		return madvise(at, bytes, MADV_SEQUENTIAL);
+	case 2:
+		return madvise(at, bytes, MADV_DONTDUMP);
+	case 3:
+		return madvise(at, bytes, MADV_NOHUGEPAGE);
+	case 4:
+		return mlock(at, bytes);
+	case 5:
+		return mlock2(at, bytes, MLOCK_ONFAULT);
+	default:
+		return mprotect(at, bytes, PROT_READ);
+	}
+}
+
+/* What a program asks for a part of its region costs no snapshot. */
+static void test_split(void **state)
+{
+	const size_t bytes = 8 * MIB;
+	unsigned int what, when;
+
+	(void)state;
+	for (what = 0; what < 7; what++) {
+		for (when = 0; when < 2; when++) {
+			struct cowsnap *cs = create(bytes, 0, 0, 0);
+			unsigned char *base = cowsnap_base(cs);
+			const unsigned char *view;
+			unsigned int round;
+
+			memset(base, 1, bytes);
+			if (!when)
+				assert_int_equal(ask(base + 3 * MIB,
+						     16 * PAGE_BYTES, what),
+						 0);
+			for (round = 1; round < 4; round++) {
+				view = (void *)begin(cs);
+				if (when && round == 1)
+					assert_int_equal(ask(base + 3 * MIB,
+							     16 * PAGE_BYTES,
+							     what),
+							 0);
+				memset(base, round + 1, 3 * MIB);
+				memset(base + 5 * MIB, round + 1, MIB);
+				assert_int_equal(view[0], round);
+				assert_int_equal(view[3 * MIB], 1);
+				if (cowsnap_end(cs))
+					fail_msg("request %u, round %u: %s",
+						 what, round, strerror(errno));
+				assert_int_equal(base[0], round + 1);
+				assert_int_equal(base[3 * MIB], 1);
+				assert_int_equal(base[5 * MIB], round + 1);
+				assert_int_equal(base[7 * MIB], 1);
+			}
+			/* A page that was made read-only before still is. */
+			if (what == 6 && !when) {
+				int fd =
+					open("/dev/zero", O_RDONLY | O_CLOEXEC);
+
+				assert_int_equal(read(fd, base + 3 * MIB, 1),
+						 -1);
+				assert_int_equal(errno, EFAULT);
+				close(fd);
+			}
+			cowsnap_destroy(cs);
+		}
+	}
+}
+
+static unsigned char *touched;
+static volatile sig_atomic_t touches;
+
+static void touch(int sig)
+{
+	size_t i;
+
+	(void)sig;
+	for (i = 0; i < 64; i++)
+		touched[(size_t)(touches * 64 + i) % 1024 * PAGE_BYTES]++;
+	touches++;
+}
+
+/* A handler that writes to the region, in the thread that ends the snapshot. */
+static void test_signals(void **state)
+{
+	const struct sigaction action = { .sa_handler = touch,
+					  .sa_flags = SA_RESTART };
+	const struct itimerval timer = { { 0, 400 }, { 0, 400 } };
+	struct cowsnap *cs = create(4 * MIB, 0, 0, 0);
+	unsigned int round, i;
+	uint64_t sum = 0;
+
+	(void)state;
+	touched = cowsnap_base(cs);
+	touches = 0;
+	alarm(120);
+	sigaction(SIGPROF, &action, NULL);
+	assert_int_equal(setitimer(ITIMER_PROF, &timer, NULL), 0);
+	for (round = 0; round < 60; round++) {
+		begin(cs);
+		assert_int_equal(cowsnap_end(cs), 0);
+	}
+	setitimer(ITIMER_PROF, &(struct itimerval){ 0 }, NULL);
+	alarm(0);
+	/* No write is lost. */
+	for (i = 0; i < 1024; i++)
+		sum += touched[(size_t)i * PAGE_BYTES];
+	assert_int_equal(sum % 256, (uint64_t)touches * 64 % 256);
+	cowsnap_destroy(cs);
+}
+
+static void *end_again_and_again(void *arg)
+{
+	struct cowsnap *cs = arg;
+	unsigned char *base = cowsnap_base(cs);
+
+	for (;;) {
+		if (!cowsnap_begin(cs))
+			return (void *)1;
+		memset(base, 3, MIB);
+		if (cowsnap_end(cs))
+			return (void *)2;
+		pthread_testcancel();
+	}
+}
+
+/* A thread that is cancelled leaves the region usable. */
+static void test_cancel(void **state)
+{
+	struct cowsnap *cs = create(4 * MIB, 0, 0, 0);
+	unsigned int round;
+
+	(void)state;
+	alarm(120);
+	for (round = 0; round < 30; round++) {
+		pthread_t thread;
+		void *ret;
+
+		assert_int_equal(pthread_create(&thread, NULL,
+						end_again_and_again, cs),
+				 0);
+		usleep(1000 + round * 700);
+		pthread_cancel(thread);
+		assert_int_equal(pthread_join(thread, &ret), 0);
+		assert_ptr_equal(ret, PTHREAD_CANCELED);
+		begin(cs);
+		assert_int_equal(cowsnap_end(cs), 0);
+	}
+	alarm(0);
+	cowsnap_destroy(cs);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -679,6 +913,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_cowkv),
+		cmocka_unit_test(test_child_forgets),
+		cmocka_unit_test(test_holes_stay),
+		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_cancel),
 	};
 
 	if (argc > 1)
