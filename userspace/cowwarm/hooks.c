@@ -182,14 +182,14 @@ static void hold_pagemap(void)
 		return real(__VA_ARGS__);                        \
 	}
 
-HOLD_BEFORE(setuid, (uid_t id), id)
-HOLD_BEFORE(seteuid, (uid_t id), id)
-HOLD_BEFORE(setreuid, (uid_t r, uid_t e), r, e)
-HOLD_BEFORE(setresuid, (uid_t r, uid_t e, uid_t s), r, e, s)
-HOLD_BEFORE(setgid, (gid_t id), id)
-HOLD_BEFORE(setegid, (gid_t id), id)
-HOLD_BEFORE(setregid, (gid_t r, gid_t e), r, e)
-HOLD_BEFORE(setresgid, (gid_t r, gid_t e, gid_t s), r, e, s)
+HOLD_BEFORE(setuid, (uid_t uid), uid)
+HOLD_BEFORE(seteuid, (uid_t uid), uid)
+HOLD_BEFORE(setreuid, (uid_t ruid, uid_t euid), ruid, euid)
+HOLD_BEFORE(setresuid, (uid_t ruid, uid_t euid, uid_t suid), ruid, euid, suid)
+HOLD_BEFORE(setgid, (gid_t gid), gid)
+HOLD_BEFORE(setegid, (gid_t gid), gid)
+HOLD_BEFORE(setregid, (gid_t rgid, gid_t egid), rgid, egid)
+HOLD_BEFORE(setresgid, (gid_t rgid, gid_t egid, gid_t sgid), rgid, egid, sgid)
 
 /* Some namespaces can be entered by a single thread only. */
 static int alone(int (*call)(int, int), int a, int b)

@@ -277,7 +277,7 @@ bool pages_scan(void)
 	return !line && !lines.error && !warm.useless;
 }
 
-static void skip(uintptr_t start, uintptr_t end)
+static void leave_alone(uintptr_t start, uintptr_t end)
 {
 	if (warm.nr_skips == SKIPS) {
 		warm.skips[SKIPS - 1].end = end;
@@ -331,7 +331,7 @@ static void find_skips(void)
 		} else if (!strncmp(line, "VmFlags:", 8) &&
 			   ((ksm && strstr(line, " mg")) ||
 			    freed * FREED_PART > anon)) {
-			skip(start, end);
+			leave_alone(start, end);
 		}
 	}
 	lines_close(&lines);

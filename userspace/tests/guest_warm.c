@@ -554,7 +554,7 @@ static int program_setuid(int when)
 	printf("leaked %d\n", WEXITSTATUS(release));
 	child = fork_saver(&release);
 	/* Nor can we read pagemap: count the faults. */
-	usleep(1500000);
+	sleep(2);
 	{
 		struct rusage before, after;
 		unsigned int i, free = 0;
@@ -562,9 +562,11 @@ static int program_setuid(int when)
 		for (i = 0; i < 100; i++) {
 			volatile unsigned char *byte =
 				mem + i * (PAGES / 100) * PAGE_BYTES;
+			unsigned char was;
 
 			getrusage(RUSAGE_SELF, &before);
-			*byte = *byte;
+			was = *byte;
+			*byte = was;
 			getrusage(RUSAGE_SELF, &after);
 			free += after.ru_minflt == before.ru_minflt;
 		}
@@ -882,6 +884,7 @@ static int program_errno(int unused)
 	fd = open("/dev/null", O_RDONLY);
 	/* Standard ones, the one for the child. */
 	printf("fd %d\n", fd - release);
+	close(fd);
 	end_saver(child, release);
 	return 0;
 }
