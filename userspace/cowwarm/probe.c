@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/ucontext.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,13 +127,11 @@ struct action {
 	uint64_t mask;
 };
 
-/* Read memory of our own that may not be there. */
-static bool peek(uintptr_t at, void *to, size_t bytes)
+/* Whether a word can be read: the kernel copies the set before it looks at "how". */
+static bool readable(uintptr_t at)
 {
-	struct iovec local = { to, bytes }, remote = { (void *)at, bytes };
-
-	return syscall(SYS_process_vm_readv, getpid(), &local, 1UL, &remote,
-		       1UL, 0UL) == (ssize_t)bytes;
+	return syscall(SYS_rt_sigprocmask, -1L, at, NULL, 8UL) &&
+	       errno == EINVAL;
 }
 
 /*
@@ -142,17 +139,17 @@ static bool peek(uintptr_t at, void *to, size_t bytes)
  * stack pointer and floating point state lie above. Remains of a former frame have
  * mostly been overwritten in part.
  */
-static bool is_frame(uintptr_t at)
+static bool is_frame(const uint64_t *at)
 {
-	struct {
-		uint64_t restorer, flags, link, stack[3];
-		uint64_t regs[23], fpstate;
-	} frame;
+	const ucontext_t *context = (void *)(at + 1);
+	const greg_t *regs = context->uc_mcontext.gregs;
+	uintptr_t here = (uintptr_t)at;
 
-	return peek(at, &frame, sizeof(frame)) && frame.flags < 16 &&
-	       !frame.link && (frame.regs[REG_CSGSFS] & 0xffff) == 0x33 &&
-	       frame.regs[REG_RSP] - at < 64 << 10 &&
-	       frame.fpstate - at < 64 << 10;
+	return readable((uintptr_t)&context->uc_mcontext.fpregs) &&
+	       context->uc_flags < 16 && !context->uc_link &&
+	       (regs[REG_CSGSFS] & 0xffff) == 0x33 &&
+	       (uint64_t)regs[REG_RSP] - here < 64 << 10 &&
+	       (uintptr_t)context->uc_mcontext.fpregs - here < 64 << 10;
 }
 
 /* Handlers return to the restorer: its address is in the signal's frame. */
@@ -160,23 +157,16 @@ static bool stack_has_frame(const void *const *restorers, unsigned int nr)
 {
 	uintptr_t at = (uintptr_t)__builtin_frame_address(0) & ~7UL;
 	uintptr_t end = at + STACK_LOOK;
+	unsigned int i;
 
-	while (at < end) {
-		uintptr_t next = (at / PAGE_BYTES + 1) * PAGE_BYTES;
-		void *words[512];
-		size_t i;
-		unsigned int j;
-
-		if (!peek(at, words, next - at))
-			return errno != EFAULT;
-		for (i = 0; i < (next - at) / sizeof(void *); i++) {
-			for (j = 0; j < nr; j++) {
-				if (words[i] == restorers[j] &&
-				    is_frame(at + i * sizeof(void *)))
-					return true;
-			}
+	for (; at < end; at += sizeof(uint64_t)) {
+		if (!(at % PAGE_BYTES) && !readable(at))
+			return false;
+		for (i = 0; i < nr; i++) {
+			if (*(const uint64_t *)at == (uintptr_t)restorers[i] &&
+			    is_frame((const uint64_t *)at))
+				return true;
 		}
-		at = next;
 	}
 	return false;
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -31,6 +32,9 @@
  * 1. A step of 128 takes 2.1 ms, and all steps together half as long.
  */
 #define MERGE_PAGES 32
+/* Holes that are looked for, and those that become mappings of their own. */
+#define HOLE_LOOKS 256
+#define HOLES 64
 /* The longest pause between two steps. */
 #define PAUSE_NS 1000000ULL
 
@@ -106,6 +110,7 @@ static void *map_region(struct cowsnap *cs, int flags)
 struct cowsnap *cowsnap_create(size_t bytes,
 			       const struct cowsnap_budget *budget)
 {
+	char path[32];
 	struct cowsnap *cs;
 	struct stat st;
 	int error = EINVAL;
@@ -129,11 +134,17 @@ struct cowsnap *cowsnap_create(size_t bytes,
 	cs->owner = getpid();
 	cs->uffd = -1;
 	cs->pagemap = -1;
+	cs->probe = -1;
 	cs->memfd = memfd_create("cowsnap", MFD_CLOEXEC);
 	if (cs->memfd < 0 || ftruncate(cs->memfd, cs->size) ||
 	    fstat(cs->memfd, &st))
 		goto fail;
 	cs->memfd_ino = st.st_ino;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", cs->memfd);
+	cs->probe = open(path, O_RDONLY | O_CLOEXEC);
+	cs->anon = calloc(cs->size / BLOCK + 1, 1);
+	if (!cs->anon)
+		goto fail;
 	cs->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (cs->pagemap < 0)
 		goto fail;
@@ -181,6 +192,7 @@ static void forget(struct cowsnap *cs)
 	    S_ISREG(st.st_mode))
 		close(cs->memfd);
 	hints_forget(cs);
+	free(cs->anon);
 	free(cs);
 }
 
@@ -204,8 +216,124 @@ void cowsnap_destroy(struct cowsnap *cs)
 		close(cs->pagemap);
 	if (cs->memfd >= 0)
 		close(cs->memfd);
+	if (cs->probe >= 0)
+		close(cs->probe);
 	pthread_mutex_destroy(&cs->lock);
+	free(cs->anon);
 	free(cs);
+}
+
+/*
+ * With @on, an access to a missing page of the range waits for wake() from here
+ * on. After an error, or without @on, no access waits.
+ */
+static int hold(const struct cowsnap *cs, size_t first, size_t nr, bool on)
+{
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)cs->base + first * PAGE, nr * PAGE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	/* A page of the memfd without an entry in the page table. */
+	if (!cs->anon[first / BLOCK_PAGES])
+		reg.mode |= UFFDIO_REGISTER_MODE_MINOR;
+	return on ? ioctl(cs->uffd, UFFDIO_REGISTER, &reg) :
+		    ioctl(cs->uffd, UFFDIO_UNREGISTER, &reg.range);
+}
+
+static void wake(const struct cowsnap *cs, size_t first, size_t nr)
+{
+	struct uffdio_range range = { (uintptr_t)cs->base + first * PAGE,
+				      nr * PAGE };
+
+	ioctl(cs->uffd, UFFDIO_WAKE, &range);
+}
+
+/*
+ * A handler that runs while pages are held may access one of them, and would wait
+ * for ever. The signals of faults stay: blocked, they would kill.
+ */
+static void block_signals(sigset_t *old)
+{
+	sigset_t set;
+
+	sigfillset(&set);
+	sigdelset(&set, SIGSEGV);
+	sigdelset(&set, SIGBUS);
+	sigdelset(&set, SIGILL);
+	sigdelset(&set, SIGFPE);
+	sigdelset(&set, SIGTRAP);
+	pthread_sigmask(SIG_SETMASK, &set, old);
+}
+
+static bool is_sparse(const struct cowsnap *cs)
+{
+	struct stat st;
+
+	return cs->probe >= 0 && !fstat(cs->memfd, &st) &&
+	       st.st_blocks * 512ULL + BLOCK < cs->size;
+}
+
+/* Map a part of the region: the memfd, private, or anonymous memory. */
+static int map_part(struct cowsnap *cs, size_t start, size_t end, bool anon)
+{
+	const int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
+	unsigned char *at = cs->base + start;
+
+	if (start == end)
+		return 0;
+	if (mmap(at, end - start, PROT_READ | PROT_WRITE,
+		 flags | (anon ? MAP_ANONYMOUS : 0), anon ? -1 : cs->memfd,
+		 anon ? 0 : start) == MAP_FAILED)
+		return errno;
+	if (anon) {
+		/* Memory as it is written, as elsewhere. */
+		madvise(at, end - start, MADV_NOHUGEPAGE);
+		memset(cs->anon + start / BLOCK, 1, (end - start) / BLOCK);
+	}
+	return 0;
+}
+
+/*
+ * The first write to a private page over a hole would take two pages: one in the
+ * memfd and the copy. So blocks without any page get anonymous memory. The region
+ * is held: a thread that accesses it waits, or finds a part that is done.
+ */
+static int map_sparse(struct cowsnap *cs)
+{
+	size_t at = 0, mapped = 0, start, end;
+	unsigned int looks, holes = 0;
+	int error = 0;
+
+	for (looks = 0; looks < HOLE_LOOKS && holes < HOLES && at < cs->size;
+	     looks++) {
+		off_t data = lseek(cs->probe, at, SEEK_DATA);
+
+		if (data < 0 && errno != ENXIO)
+			break;
+		end = data < 0 ? cs->size : (size_t)data;
+		start = (at + BLOCK - 1) & ~(BLOCK - 1);
+		if (end > cs->size)
+			end = cs->size;
+		at = end;
+		end &= ~(BLOCK - 1);
+		if (end > start) {
+			error = map_part(cs, mapped, start, false);
+			if (!error)
+				error = map_part(cs, start, end, true);
+			if (error)
+				return error;
+			mapped = end;
+			holes++;
+		}
+		if (data < 0)
+			break;
+		data = lseek(cs->probe, at, SEEK_HOLE);
+		if (data < 0)
+			break;
+		at = data;
+	}
+	return map_part(cs, mapped, cs->span, false);
 }
 
 /* The page tables move to the view; the region stays mapped, but empty. */
@@ -234,7 +362,9 @@ static int move_to_view(struct cowsnap *cs, unsigned char *view)
 
 static int freeze(struct cowsnap *cs)
 {
+	const size_t pages = cs->span / PAGE;
 	unsigned char *view;
+	bool held;
 	int error;
 
 	if (cs->broken)
@@ -244,15 +374,29 @@ static int freeze(struct cowsnap *cs)
 	view = reserve(cs->span, cs->align, NULL, NULL);
 	if (!view)
 		return errno;
+	held = is_sparse(cs) && !hold(cs, 0, pages, true);
 	error = move_to_view(cs, view);
+	/* Where the region was split, it has been mapped anew, and nothing is held. */
 	if (error) {
 		munmap(view, cs->span);
-		return error;
-	}
-	/* From here on a write to the region does not change the view. */
-	if (map_region(cs, MAP_PRIVATE) == MAP_FAILED) {
+	} else if (held && !cs->nr_hints) {
+		/* From here on a write to the region does not change the view. */
+		error = map_sparse(cs);
+		/* Data is where it was, but in parts of two kinds. */
+		if (error)
+			cs->broken = true;
+	} else if (map_region(cs, MAP_PRIVATE) == MAP_FAILED) {
 		error = errno;
 		munmap(view, cs->span);
+	}
+	if (held) {
+		if (error)
+			hold(cs, 0, pages, false);
+		wake(cs, 0, pages);
+	}
+	if (error) {
+		if (cs->broken)
+			munmap(view, cs->span);
 		return error;
 	}
 	madvise(cs->base, cs->span, MADV_DONTFORK);
@@ -264,6 +408,7 @@ static int freeze(struct cowsnap *cs)
 const void *cowsnap_begin(struct cowsnap *cs)
 {
 	uint64_t start = now_ns();
+	sigset_t old;
 	int error, cancel;
 
 	if (cs->owner != getpid()) {
@@ -272,7 +417,9 @@ const void *cowsnap_begin(struct cowsnap *cs)
 	}
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	pthread_mutex_lock(&cs->lock);
+	block_signals(&old);
 	error = freeze(cs);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (!error) {
 		cs->stats = (struct cowsnap_stats){
 			.begin_ns = now_ns() - start,
@@ -288,30 +435,6 @@ const void *cowsnap_begin(struct cowsnap *cs)
 	return cs->view;
 }
 
-/*
- * With @on, an access to a missing page of the range waits for wake() from here
- * on. After an error, or without @on, no access waits.
- */
-static int hold(const struct cowsnap *cs, size_t first, size_t nr, bool on)
-{
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)cs->base + first * PAGE, nr * PAGE },
-		.mode = UFFDIO_REGISTER_MODE_MISSING |
-			UFFDIO_REGISTER_MODE_MINOR,
-	};
-
-	return on ? ioctl(cs->uffd, UFFDIO_REGISTER, &reg) :
-		    ioctl(cs->uffd, UFFDIO_UNREGISTER, &reg.range);
-}
-
-static void wake(const struct cowsnap *cs, size_t first, size_t nr)
-{
-	struct uffdio_range range = { (uintptr_t)cs->base + first * PAGE,
-				      nr * PAGE };
-
-	ioctl(cs->uffd, UFFDIO_WAKE, &range);
-}
-
 /* Move page tables and their pages to @to, replacing what is mapped there. */
 static int move(unsigned char *from, unsigned char *to, size_t nr, int flags)
 {
@@ -321,21 +444,10 @@ static int move(unsigned char *from, unsigned char *to, size_t nr, int flags)
 	return 0;
 }
 
-/*
- * A handler that runs while pages are held may access one of them, and would wait
- * for ever. The signals of faults stay: blocked, they would kill.
- */
-static void block_signals(sigset_t *old)
+/* A page that was only read, over a hole, or might as well have been. */
+static bool is_zero(const unsigned char *page)
 {
-	sigset_t set;
-
-	sigfillset(&set);
-	sigdelset(&set, SIGSEGV);
-	sigdelset(&set, SIGBUS);
-	sigdelset(&set, SIGILL);
-	sigdelset(&set, SIGFPE);
-	sigdelset(&set, SIGTRAP);
-	pthread_sigmask(SIG_SETMASK, &set, old);
+	return !page[0] && !memcmp(page, page + 1, PAGE - 1);
 }
 
 /*
@@ -369,7 +481,8 @@ static int merge_held(struct cowsnap *cs, unsigned char *aside, size_t first,
 		goto undo;
 	}
 	for (i = 0; i < nr; i++) {
-		if (!entry_own(entries[i]))
+		if (!entry_own(entries[i]) || (cs->anon[first / BLOCK_PAGES] &&
+					       is_zero(aside + i * PAGE)))
 			continue;
 		memcpy(view + i * PAGE, aside + i * PAGE, PAGE);
 	}
@@ -438,6 +551,8 @@ static int merge_block(struct cowsnap *cs, unsigned char *aside, size_t first,
 		if (ret)
 			return ret;
 		cs->thawed = first + i + step;
+		if (i + step == nr)
+			cs->anon[first / BLOCK_PAGES] = 0;
 		/* Waiting threads go first, on one CPU, too; then free the copies. */
 		give_way(now_ns() - start);
 		madvise(aside, step * PAGE, MADV_DONTNEED);

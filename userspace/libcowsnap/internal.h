@@ -59,6 +59,8 @@ struct hint;
  * @memfd: the data
  * @pagemap: /proc/self/pagemap
  * @uffd: userfaultfd
+ * @probe: the memfd opened again, to look for holes; -1: not possible
+ * @anon: one byte per block, 1: the region has anonymous memory over a hole
  * @owner: the process that created the region
  * @memfd_ino: inode of @memfd
  * @hints: what the program had asked for parts of the region
@@ -81,6 +83,8 @@ struct cowsnap {
 	int memfd;
 	int pagemap;
 	int uffd;
+	int probe;
+	unsigned char *anon;
 	pid_t owner;
 	ino_t memfd_ino;
 	struct hint *hints;
