@@ -32,9 +32,6 @@
  * 1. A step of 128 takes 2.1 ms, and all steps together half as long.
  */
 #define MERGE_PAGES 32
-/* Holes that are looked for, and those that become mappings of their own. */
-#define HOLE_LOOKS 256
-#define HOLES 64
 /* The longest pause between two steps. */
 #define PAUSE_NS 1000000ULL
 
@@ -75,7 +72,7 @@ static unsigned char *reserve(size_t size, size_t align, unsigned char **map,
  * Open a userfaultfd that can stop an access to a memfd's page without a page
  * table entry. Prefer one that stops the kernel's own accesses, too.
  */
-static int open_uffd(void)
+static int open_uffd(bool *user_only)
 {
 	struct uffdio_api api = {
 		.api = UFFD_API,
@@ -85,7 +82,8 @@ static int open_uffd(void)
 	int fd;
 
 	fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 && errno == EPERM)
+	*user_only = fd < 0 && errno == EPERM;
+	if (*user_only)
 		fd = syscall(SYS_userfaultfd,
 			     O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
 	if (fd < 0) {
@@ -148,7 +146,7 @@ struct cowsnap *cowsnap_create(size_t bytes,
 	cs->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (cs->pagemap < 0)
 		goto fail;
-	cs->uffd = open_uffd();
+	cs->uffd = open_uffd(&cs->user_only);
 	if (cs->uffd < 0)
 		goto fail;
 	cs->base = reserve(cs->span, cs->align, &cs->map, &cs->map_size);
@@ -266,76 +264,6 @@ static void block_signals(sigset_t *old)
 	pthread_sigmask(SIG_SETMASK, &set, old);
 }
 
-static bool is_sparse(const struct cowsnap *cs)
-{
-	struct stat st;
-
-	return cs->probe >= 0 && !fstat(cs->memfd, &st) &&
-	       st.st_blocks * 512ULL + BLOCK < cs->size;
-}
-
-/* Map a part of the region: the memfd, private, or anonymous memory. */
-static int map_part(struct cowsnap *cs, size_t start, size_t end, bool anon)
-{
-	const int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
-	unsigned char *at = cs->base + start;
-
-	if (start == end)
-		return 0;
-	if (mmap(at, end - start, PROT_READ | PROT_WRITE,
-		 flags | (anon ? MAP_ANONYMOUS : 0), anon ? -1 : cs->memfd,
-		 anon ? 0 : start) == MAP_FAILED)
-		return errno;
-	if (anon) {
-		/* Memory as it is written, as elsewhere. */
-		madvise(at, end - start, MADV_NOHUGEPAGE);
-		memset(cs->anon + start / BLOCK, 1, (end - start) / BLOCK);
-	}
-	return 0;
-}
-
-/*
- * The first write to a private page over a hole would take two pages: one in the
- * memfd and the copy. So blocks without any page get anonymous memory. The region
- * is held: a thread that accesses it waits, or finds a part that is done.
- */
-static int map_sparse(struct cowsnap *cs)
-{
-	size_t at = 0, mapped = 0, start, end;
-	unsigned int looks, holes = 0;
-	int error = 0;
-
-	for (looks = 0; looks < HOLE_LOOKS && holes < HOLES && at < cs->size;
-	     looks++) {
-		off_t data = lseek(cs->probe, at, SEEK_DATA);
-
-		if (data < 0 && errno != ENXIO)
-			break;
-		end = data < 0 ? cs->size : (size_t)data;
-		start = (at + BLOCK - 1) & ~(BLOCK - 1);
-		if (end > cs->size)
-			end = cs->size;
-		at = end;
-		end &= ~(BLOCK - 1);
-		if (end > start) {
-			error = map_part(cs, mapped, start, false);
-			if (!error)
-				error = map_part(cs, start, end, true);
-			if (error)
-				return error;
-			mapped = end;
-			holes++;
-		}
-		if (data < 0)
-			break;
-		data = lseek(cs->probe, at, SEEK_HOLE);
-		if (data < 0)
-			break;
-		at = data;
-	}
-	return map_part(cs, mapped, cs->span, false);
-}
-
 /* The page tables move to the view; the region stays mapped, but empty. */
 static int move_to_view(struct cowsnap *cs, unsigned char *view)
 {
@@ -374,20 +302,18 @@ static int freeze(struct cowsnap *cs)
 	view = reserve(cs->span, cs->align, NULL, NULL);
 	if (!view)
 		return errno;
-	held = is_sparse(cs) && !hold(cs, 0, pages, true);
+	held = holes_worth(cs) && !hold(cs, 0, pages, true);
 	error = move_to_view(cs, view);
-	/* Where the region was split, it has been mapped anew, and nothing is held. */
-	if (error) {
-		munmap(view, cs->span);
-	} else if (held && !cs->nr_hints) {
-		/* From here on a write to the region does not change the view. */
-		error = map_sparse(cs);
+	/*
+	 * From here on a write to the region does not change the view. A region
+	 * that was split has been mapped anew, and nothing is held.
+	 */
+	if (!error && held && !cs->nr_hints) {
+		error = holes_map(cs);
 		/* Data is where it was, but in parts of two kinds. */
-		if (error)
-			cs->broken = true;
-	} else if (map_region(cs, MAP_PRIVATE) == MAP_FAILED) {
+		cs->broken = error;
+	} else if (!error && map_region(cs, MAP_PRIVATE) == MAP_FAILED) {
 		error = errno;
-		munmap(view, cs->span);
 	}
 	if (held) {
 		if (error)
@@ -395,8 +321,7 @@ static int freeze(struct cowsnap *cs)
 		wake(cs, 0, pages);
 	}
 	if (error) {
-		if (cs->broken)
-			munmap(view, cs->span);
+		munmap(view, cs->span);
 		return error;
 	}
 	madvise(cs->base, cs->span, MADV_DONTFORK);

@@ -8,7 +8,8 @@
  * snapshot took. A region has one snapshot at a time.
  *
  * Limits:
- * - A child of fork() does not inherit the region: it has a hole there.
+ * - A child of fork() does not inherit the region: it has a hole there, and can
+ *   only destroy it; cowsnap_begin() and cowsnap_end() fail with EPERM.
  * - The library writes to the view's memory later. A program that casts the
  *   view's const away damages its data, not only the snapshot.
  * - I/O that pins the region (O_DIRECT, RDMA, io_uring's fixed buffers) must not

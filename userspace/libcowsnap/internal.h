@@ -59,6 +59,7 @@ struct hint;
  * @memfd: the data
  * @pagemap: /proc/self/pagemap
  * @uffd: userfaultfd
+ * @user_only: @uffd does not stop the kernel's own accesses
  * @probe: the memfd opened again, to look for holes; -1: not possible
  * @anon: one byte per block, 1: the region has anonymous memory over a hole
  * @owner: the process that created the region
@@ -83,6 +84,7 @@ struct cowsnap {
 	int memfd;
 	int pagemap;
 	int uffd;
+	bool user_only;
 	int probe;
 	unsigned char *anon;
 	pid_t owner;
@@ -96,6 +98,9 @@ struct cowsnap {
 	struct prefetcher prefetcher;
 	struct cowsnap_stats stats;
 };
+
+bool holes_worth(const struct cowsnap *cs);
+int holes_map(struct cowsnap *cs);
 
 int hints_gather(struct cowsnap *cs);
 void hints_apply(struct cowsnap *cs);

@@ -899,6 +899,112 @@ static void test_cancel(void **state)
 	cowsnap_destroy(cs);
 }
 
+#define SPARSE_BYTES (32 * MIB)
+#define SPARSE_PAGES (SPARSE_BYTES / PAGE_BYTES)
+
+static atomic_bool sparse_over;
+static struct cowsnap *sparse_region;
+
+/* Count in a word of its own on pages all over the region. */
+static void *count_all_over(void *arg)
+{
+	const size_t me = (size_t)arg;
+	uint64_t *word = cowsnap_base(sparse_region);
+	static uint64_t done[2][SPARSE_PAGES];
+	uint64_t seed = me + 1;
+	size_t page, lost = 0;
+
+	memset(done[me], 0, sizeof(done[me]));
+	while (!sparse_over) {
+		seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+		page = (seed >> 33) % SPARSE_PAGES;
+		word[page * PAGE_WORDS + me]++;
+		done[me][page]++;
+		if (!(seed >> 60))
+			usleep(50);
+	}
+	for (page = 0; page < SPARSE_PAGES; page++)
+		lost += word[page * PAGE_WORDS + me] != done[me][page];
+	return (void *)lost;
+}
+
+/* Writers fill a sparse region while snapshots begin and end. */
+static void test_sparse(void **state)
+{
+	uint64_t budget, start;
+
+	(void)state;
+	for (budget = 0; budget <= 8 * MIB; budget += 8 * MIB) {
+		unsigned int round, i;
+		pthread_t threads[2];
+
+		start = now_ns();
+		for (round = 0; race_on(round, start); round++) {
+			const uint64_t *view;
+			size_t page, torn = 0;
+			void *lost;
+
+			sparse_region = create(SPARSE_BYTES, budget, 0, 0);
+			sparse_over = false;
+			for (i = 0; i < 2; i++)
+				assert_int_equal(
+					pthread_create(&threads[i], NULL,
+						       count_all_over,
+						       (void *)(size_t)i),
+					0);
+			for (i = 0; i < 4; i++) {
+				static uint64_t copy[SPARSE_PAGES][2];
+
+				usleep(300 * (round % 8));
+				view = begin(sparse_region);
+				for (page = 0; page < SPARSE_PAGES; page++)
+					memcpy(copy[page],
+					       view + page * PAGE_WORDS, 16);
+				usleep(1000);
+				for (page = 0; page < SPARSE_PAGES; page++)
+					torn += memcmp(copy[page],
+						       view + page * PAGE_WORDS,
+						       16) != 0;
+				end(sparse_region);
+			}
+			sparse_over = true;
+			for (i = 0; i < 2; i++) {
+				pthread_join(threads[i], &lost);
+				assert_int_equal((size_t)lost, 0);
+			}
+			assert_int_equal(torn, 0);
+			cowsnap_destroy(sparse_region);
+		}
+	}
+}
+
+/* A page that is first written while there is a snapshot costs one. */
+static void test_first_write(void **state)
+{
+	struct cowsnap *cs = create(128 * MIB, 0, 0, 0);
+	unsigned char *base = cowsnap_base(cs), sum = 0;
+	struct stat st;
+	size_t at;
+
+	(void)state;
+	memset(base + 40 * MIB, 1, MIB);
+	begin(cs);
+	for (at = 64 * MIB; at < 80 * MIB; at += PAGE_BYTES)
+		base[at] = 2;
+	for (at = 96 * MIB; at < 112 * MIB; at += PAGE_BYTES)
+		sum += base[at];
+	assert_int_equal(sum, 0);
+	assert_int_equal(fstat(cowsnap_fd(cs), &st), 0);
+	assert_in_range(st.st_blocks * 512, MIB, 2 * MIB);
+	end(cs);
+	assert_int_equal(fstat(cowsnap_fd(cs), &st), 0);
+	assert_in_range(st.st_blocks * 512, 17 * MIB, 18 * MIB);
+	for (at = 64 * MIB; at < 80 * MIB; at += PAGE_BYTES)
+		assert_int_equal(base[at], 2);
+	assert_int_equal(base[40 * MIB], 1);
+	cowsnap_destroy(cs);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -915,6 +1021,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_cowkv),
 		cmocka_unit_test(test_child_forgets),
 		cmocka_unit_test(test_holes_stay),
+		cmocka_unit_test(test_sparse),
+		cmocka_unit_test(test_first_write),
 		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_cancel),
