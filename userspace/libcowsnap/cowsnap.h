@@ -145,6 +145,12 @@ void cowsnap_stats(const struct cowsnap *cs, struct cowsnap_stats *stats);
 
 #pragma GCC visibility pop
 
+/* Names of the first edition, for programs that were written for it. */
+#define snapshot_begin cowsnap_begin
+#define snapshot_end cowsnap_end
+#define snapshot_fd cowsnap_fd
+#define snapshot_stats cowsnap_stats
+
 #ifdef __cplusplus
 }
 #endif
