@@ -20,7 +20,7 @@ FLAVOUR ?= lab
 PREFIX ?= /usr/local
 DESTDIR ?=
 TIME ?= 60
-MUTANTS ?= all
+MUTANTS ?=
 ifneq ($(KERNEL_SRC),)
 override KERNEL_SRC := $(abspath $(KERNEL_SRC))
 endif
@@ -90,7 +90,7 @@ fuzz: test-deps
 # Kernels with one mistake each, on purpose; MUTANTS: the numbers of some.
 mutate: test-deps
 	@$(MAKE) guest FLAVOUR=mutant
-	@scripts/mutate
+	@MUTANTS="$(or $(MUTANTS),all)" scripts/mutate
 
 # Renew the numbers that the regression gate compares a change with.
 rebase-reference:
