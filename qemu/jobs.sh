@@ -33,7 +33,7 @@ set_window() {
 	echo --kind 4k --large-copies
 }
 
-# Set up an arm of DESIGN.md section 4; prints cowbench's options for it.
+# Set up an arm; prints cowbench's options for it.
 set_arm() {
 	echo 0 >"$COWLAB"/precopy
 	echo madvise >$thp/enabled

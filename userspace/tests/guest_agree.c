@@ -28,7 +28,7 @@
 
 /**
  * struct arm - a way to have pages
- * @name: as DESIGN.md calls it
+ * @name: the name in the report
  * @kind: for cowbench
  * @policy: NULL: precopy stays off
  * @window: for the policy

@@ -34,7 +34,7 @@ enum observer {
 
 /**
  * struct arm - a way to have pages
- * @name: as DESIGN.md calls it
+ * @name: the name in the report
  * @kind: of pages
  * @policy: NULL: precopy stays off
  * @faults: how many the writer takes
