@@ -6,7 +6,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 # Without FULL, ARMS or WORKLOADS a run is the quick part of scripts/matrix.
-FULL ?= $(if $(ARMS)$(WORKLOADS),1,0)
+ifeq ($(origin FULL),undefined)
+FULL := $(if $(ARMS)$(WORKLOADS),1,0)
+endif
 ROUNDS ?= $(if $(filter 0,$(FULL)),2,5)
 ARMS ?= all
 WORKLOADS ?= all
