@@ -48,9 +48,9 @@ ifndef COWLAB_LOCKED
 
 # What a target needs, in GB of disk and of memory.
 needs := 1 1
-run bench shell kernel guest: needs := 8 3
-test-kcsan fuzz mutate rebase-reference overhead: needs := 16 6
-test test-all: needs := 30 6
+run bench shell kernel guest: needs := 5 3
+test-kcsan fuzz mutate rebase-reference overhead: needs := 8 6
+test test-all: needs := 12 6
 clean: needs := 0 0
 
 $(targets):
