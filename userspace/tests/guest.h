@@ -16,6 +16,7 @@
 
 #include "common/pagemap.h"
 #include "common/util.h"
+#include "tests/slow.h"
 
 #define COWLAB "/sys/kernel/debug/cowlab/"
 #define TRACING "/sys/kernel/tracing/"

@@ -227,7 +227,7 @@ static void test_allocations_fail(void **state)
 		set_failures(percents[i]);
 		pid = fork();
 		if (!pid) {
-			alarm(60);
+			alarm(slow(60));
 			_exit(write_with_failures());
 		}
 		assert_true(pid > 0);

@@ -422,7 +422,7 @@ static bool tell(const struct op *op)
 	shadow->op = *op;
 	if (write(slots[op->slot].to[1], &byte, 1) != 1)
 		return false;
-	alarm(60);
+	alarm(slow(60));
 	if (read(done[0], &byte, 1) != 1)
 		complain("process %u does not answer", op->slot);
 	alarm(0);

@@ -1711,7 +1711,7 @@ static int child_with_failures(void)
 	size_t i;
 
 	file_set("/proc/self/make-it-fail", "1");
-	alarm(30);
+	alarm(slow(30));
 	for (i = 0; i < region.pages; i++)
 		write_page(i * 7 % region.pages, 5);
 	alarm(0);

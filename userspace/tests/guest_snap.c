@@ -511,7 +511,7 @@ static void test_rate(void **state)
 	fill(cs, 1);
 	start = now_ns();
 	begin(cs);
-	usleep(500000);
+	usleep(slow(500000));
 	cowsnap_stats(cs, &stats);
 	ns = now_ns() - start;
 	/* At most what the time has earned, and a batch; at least some. */
@@ -527,7 +527,7 @@ static void test_rate(void **state)
  */
 static bool wait_for_prefetcher(struct cowsnap *cs, size_t pages)
 {
-	uint64_t until = now_ns() + 50 * 1000000;
+	uint64_t until = now_ns() + slow(50) * 1000000;
 	struct cowsnap_stats stats;
 
 	do {
@@ -691,7 +691,7 @@ static void test_child_forgets(void **state)
 			if (!child) {
 				void *mine;
 
-				alarm(20);
+				alarm(slow(20));
 				/* Where the region is in the parent. */
 				mine = mmap(base, 16 * MIB,
 					    PROT_READ | PROT_WRITE,
@@ -842,7 +842,7 @@ static void test_signals(void **state)
 	(void)state;
 	touched = cowsnap_base(cs);
 	touches = 0;
-	alarm(120);
+	alarm(slow(120));
 	sigaction(SIGPROF, &action, NULL);
 	assert_int_equal(setitimer(ITIMER_PROF, &timer, NULL), 0);
 	for (round = 0; round < 60; round++) {
@@ -880,7 +880,7 @@ static void test_cancel(void **state)
 	unsigned int round;
 
 	(void)state;
-	alarm(120);
+	alarm(slow(120));
 	for (round = 0; round < 30; round++) {
 		pthread_t thread;
 		void *ret;

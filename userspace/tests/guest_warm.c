@@ -76,7 +76,7 @@ static size_t settle(size_t want)
 	size_t own = own_pages(0, PAGES), before;
 	unsigned int calm;
 
-	for (calm = 0; calm < 20 && own < want; calm++) {
+	for (calm = 0; calm < slow(20) && own < want; calm++) {
 		before = own;
 		usleep(20000);
 		own = own_pages(0, PAGES);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
+#include "tests/slow.h"
 
 #define HEADER                                                        \
 	"pattern,kind,writer,threads,round,size,count,avg_ns,min_ns," \
@@ -115,7 +116,7 @@ static pid_t start(const char *args)
 
 		if (dup2(out, 1) < 0 || dup2(err, 2) < 0)
 			_exit(126);
-		alarm(60);
+		alarm(slow(60));
 		execv(program, argv);
 		_exit(127);
 	}
