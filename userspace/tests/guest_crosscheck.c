@@ -366,8 +366,15 @@ static void test_crosscheck(void **state)
 	assert_int_equal(all.debugfs.min, all.dmesg.min);
 	assert_int_equal(all.debugfs.max, all.dmesg.max);
 
-	/* One bracket is around the other. */
-	assert_true(all.bpf.avg < delays.avg);
+	/*
+	 * One bracket is around the other. Of a window, the tracepoint also times
+	 * the look at the neighbours, which delay accounting leaves out; there the
+	 * time of the probes makes up for it, unless the host took the CPU away
+	 * during that look, which icount excludes.
+	 */
+	if (!arm->policy || icount())
+		assert_true(all.bpf.avg < delays.avg);
+	assert_true(all.bpf.avg < all.user.avg);
 	assert_true(delays.avg < all.user.avg);
 	if (!icount() || arm->kind == COW_HUGETLB)
 		return;
