@@ -126,7 +126,7 @@ __attribute__((format(printf, 1, 2))) static void begin(const char *fmt, ...)
 	va_start(ap, fmt);
 	launch(fmt, ap);
 	va_end(ap);
-	for (ms = 0; ms < 60000; ms += 10) {
+	for (ms = 0; ms < slow(60000); ms += 10) {
 		int status;
 
 		read_back(cowlat.err_fd, cowlat.err, sizeof(cowlat.err));
@@ -849,14 +849,14 @@ static void test_nothing_left(void **state)
 			   STDERR_FILENO);
 	for (i = 0; i < warm; i++)
 		cycle(i);
-	sleep(2);
+	sleep(slow(2));
 	take_traces(&settled);
 	for (i = 0; i < cycles; i++)
 		cycle(i);
 	/* It was under load to the end. */
 	assert_int_equal(waitpid(load, NULL, WNOHANG), 0);
 	/* Programs and maps are freed by and by. */
-	for (wait = 0; wait < 100; wait++) {
+	for (wait = 0; wait < slow(100); wait++) {
 		take_traces(&after);
 		if (same_traces(&after, &before) && after.kb < settled.kb + 512)
 			break;

@@ -154,7 +154,7 @@ static void cowlat_begin(void)
 				      environ),
 			 0);
 	posix_spawn_file_actions_destroy(&files);
-	for (ms = 0; ms < 60000 && !strstr(text, ".\n\n"); ms += 10) {
+	for (ms = 0; ms < slow(60000) && !strstr(text, ".\n\n"); ms += 10) {
 		ssize_t n = pread(cowlat_err, text, sizeof(text) - 1, 0);
 
 		assert_true(n >= 0);

@@ -105,7 +105,7 @@ static void note_accounts(void)
 
 static void check_accounts(void)
 {
-	double until = now() + 5;
+	double until = now() + slow(5);
 	long anon, lost;
 
 	unmap();
@@ -140,7 +140,7 @@ static void make_cgroup(size_t pages, bool swap)
 /* All charges come back, or the cgroup cannot go. */
 static void end_cgroup(void)
 {
-	double until = now() + 5;
+	double until = now() + slow(5);
 	uint64_t left;
 
 	do {

@@ -727,7 +727,7 @@ static void test_private_file(void **state)
 
 static void page_out(size_t from, size_t to)
 {
-	double until = now() + 5;
+	double until = now() + slow(5);
 	size_t i;
 
 	/* A page in another CPU's LRU batch is passed over. */
@@ -821,7 +821,7 @@ static bool merged_with(size_t page, size_t other)
 
 static void test_ksm(void **state)
 {
-	double until = now() + 10;
+	double until = now() + slow(10);
 	size_t i, merged;
 
 	(void)state;
@@ -1502,7 +1502,7 @@ static void check_memcg(const struct job *job)
 {
 	/* Each CPU may keep a batch of charges in stock. */
 	const long stock = (32 + 64 * sysconf(_SC_NPROCESSORS_ONLN)) * PAGE;
-	double until = now() + 3;
+	double until = now() + slow(3);
 	int status;
 	long left;
 

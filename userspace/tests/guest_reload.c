@@ -168,10 +168,10 @@ static int no_hurry(void **state)
 	return file_write("/sys/kernel/rcu_expedited", "0", 1);
 }
 
-/* Wait until the running module has seen faults; at most a minute. */
+/* Wait until the running module has seen faults; at most slow(60) seconds. */
 static void wait_for_faults(void)
 {
-	const uint64_t deadline = now_ns() + 60 * 1000000000ULL;
+	const uint64_t deadline = now_ns() + slow(60) * 1000000000ULL;
 
 	while (!stat_get("windows") || !stage_get("fault").count) {
 		assert_true(now_ns() < deadline);

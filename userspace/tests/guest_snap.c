@@ -458,10 +458,10 @@ static size_t prefetched_at_last(struct cowsnap *cs)
 {
 	struct cowsnap_stats stats;
 	uint64_t before;
-	int calm;
+	unsigned int calm;
 
 	cowsnap_stats(cs, &stats);
-	for (calm = 0; calm < 20; calm++) {
+	for (calm = 0; calm < slow(20); calm++) {
 		before = stats.prefetched_pages;
 		usleep(20000);
 		cowsnap_stats(cs, &stats);
@@ -522,7 +522,7 @@ static void test_rate(void **state)
 }
 
 /*
- * Until the prefetcher has served so many pages, or for 50 ms: how fast it is
+ * Until the prefetcher has served so many pages, or for slow(50) ms: how fast it is
  * depends on the kernel, and is measured elsewhere. Return: whether it has.
  */
 static bool wait_for_prefetcher(struct cowsnap *cs, size_t pages)
@@ -565,7 +565,7 @@ static void test_stream(void **state)
 
 	begin(cs);
 	/* It takes the reader's faults in advance first. */
-	usleep(500000);
+	usleep(slow(500000));
 	getrusage(RUSAGE_THREAD, &before);
 	for (i = 0; i < pages; i++) {
 		word[i * PAGE_WORDS] = 0;
@@ -733,7 +733,7 @@ static void test_holes_stay(void **state)
 		memset(base, 1, MIB);
 		memset(base + 64 * MIB, 1, MIB);
 		begin(cs);
-		usleep(500000);
+		usleep(slow(500000));
 		assert_int_equal(fstat(cowsnap_fd(cs), &st), 0);
 		assert_in_range(st.st_blocks * 512, 2 * MIB, 3 * MIB);
 		assert_int_equal(cowsnap_end(cs), 0);

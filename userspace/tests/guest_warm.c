@@ -407,7 +407,8 @@ static uint64_t status_kib(const char *key)
 /* Before the first fork and after the last child there is no thread of its own. */
 static int program_alone(int unused)
 {
-	int release, i;
+	unsigned int i;
+	int release;
 	pid_t child;
 
 	(void)unused;
@@ -418,7 +419,7 @@ static int program_alone(int unused)
 	printf("own %zu\n", settle(PAGES));
 	printf("with %u\n", count_threads());
 	end_saver(child, release);
-	for (i = 0; i < 100 && count_threads() > 1; i++)
+	for (i = 0; i < slow(100) && count_threads() > 1; i++)
 		usleep(20000);
 	printf("after %u\n", count_threads());
 	return 0;
@@ -442,7 +443,7 @@ static int program_zero(int unused)
 	before = status_kib("RssAnon:");
 	child = fork_saver(&release);
 	printf("own %zu\n", settle(PAGES));
-	usleep(200000);
+	usleep(slow(200000));
 	printf("more %" PRIu64 "\n", status_kib("RssAnon:") - before);
 	end_saver(child, release);
 	return sum;
@@ -463,7 +464,7 @@ static int program_freed(int unused)
 		give_up("MADV_FREE");
 	child = fork_saver(&release);
 	printf("own %zu\n", settle(PAGES));
-	usleep(200000);
+	usleep(slow(200000));
 	data = mem;
 	mem = freed;
 	printf("freed %zu\n", own_pages(0, 32 * MIB / PAGE_BYTES));
@@ -501,7 +502,7 @@ static int program_ksm(int unused)
 	    !put("/sys/kernel/mm/ksm/pages_to_scan", "5000") ||
 	    !put("/sys/kernel/mm/ksm/run", "1"))
 		return 77;
-	for (i = 0; i < 200 && before < bytes / PAGE_BYTES * 9 / 10; i++) {
+	for (i = 0; i < slow(200) && before < bytes / PAGE_BYTES * 9 / 10; i++) {
 		usleep(50000);
 		if (!read_text("/proc/self/ksm_merging_pages", text,
 			       sizeof(text)))
@@ -515,7 +516,7 @@ static int program_ksm(int unused)
 	rss = status_kib("RssAnon:");
 	child = fork_saver(&release);
 	printf("own %zu\n", settle(PAGES));
-	usleep(200000);
+	usleep(slow(200000));
 	data = mem;
 	mem = same;
 	printf("unmerged %zu\n", own_pages(0, bytes / PAGE_BYTES));
@@ -554,7 +555,7 @@ static int program_setuid(int when)
 	printf("leaked %d\n", WEXITSTATUS(release));
 	child = fork_saver(&release);
 	/* Nor can we read pagemap: count the faults. */
-	sleep(2);
+	sleep(slow(2));
 	{
 		struct rusage before, after;
 		unsigned int i, free = 0;
@@ -760,7 +761,7 @@ static int program_many(int count)
 		if (!(i % 16))
 			usleep(20000);
 	}
-	usleep(300000);
+	usleep(slow(300000));
 	printf("own %zu\n", settle(PAGES));
 	close(fds[1]);
 	while (wait(NULL) > 0)
@@ -794,7 +795,7 @@ static int program_handler(int flags)
 	unsigned int threads = 0;
 	stack_t stack = { .ss_sp = map_bytes(64 << 10), .ss_size = 64 << 10 };
 
-	alarm(60);
+	alarm(slow(60));
 	if (sigaltstack(&stack, NULL) || sigaction(SIGPROF, &action, NULL))
 		give_up("sigaction");
 	setitimer(ITIMER_PROF, &timer, NULL);
@@ -857,13 +858,13 @@ static int program_dlopen(int unused)
 	map_mem();
 	child = its_fork();
 	if (!child) {
-		usleep(300000);
+		usleep(slow(300000));
 		_exit(0);
 	}
 	dlclose(library);
 	printf("own %zu\n", settle(PAGES));
 	waitpid(child, NULL, 0);
-	usleep(100000);
+	usleep(slow(100000));
 	return 0;
 }
 

@@ -59,7 +59,7 @@
 #define LANES 3 /* threads of a process */
 #define PROCESSES 6 /* that live at a time */
 #define ALONE (1U << 31)
-#define STUCK 120 /* seconds */
+#define STUCK slow(120) /* seconds */
 #define CGROUP "/sys/fs/cgroup/guest_witness"
 
 /* mm/gup_test.h */
@@ -1304,7 +1304,7 @@ static void test_witness(void **state)
 			progress = now();
 		last = writes;
 		if (now() - progress > STUCK)
-			wrong("nobody has written for %d seconds", STUCK);
+			wrong("nobody has written for %lu seconds", STUCK);
 		if (now() - told > 20) {
 			told = now();
 			fprintf(stderr, "%" PRIu64 " writes\n", writes);
