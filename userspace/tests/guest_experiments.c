@@ -12,7 +12,7 @@
 
 #define OUT "/tmp/experiments"
 
-/* Run an experiment; a wrong byte is the program's to find. */
+/* Run an experiment; its program looks for wrong bytes. */
 static void experiment(const char *arm, const char *name)
 {
 	char text[512];
@@ -64,7 +64,22 @@ static uint64_t redis_result(const char *arm, const char *key)
 	return result(arm, "redis32k", "request.csv", "save", key);
 }
 
-/* A value of 32 KiB is a run of pages: a window of 16 serves it at one go. */
+/* On one CPU a server waits for its clients and its child, however many there are. */
+static int one_cpu(void **state)
+{
+	(void)state;
+	stay_on_one_cpu(true);
+	return 0;
+}
+
+static int all_cpus(void **state)
+{
+	(void)state;
+	stay_on_one_cpu(false);
+	return 0;
+}
+
+/* A value of 32 KiB is a run of pages: a window of 16 serves it with one fault. */
 static void test_redis(void **state)
 {
 	static const char *const arms[] = { "baseline", "thp", "fixed",
@@ -181,7 +196,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_prefork), cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_scaling), cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_redis),
+		cmocka_unit_test_setup_teardown(test_redis, one_cpu, all_cpus),
 	};
 
 	return cmocka_run_group_tests_name("experiments", tests, NULL, clear);
