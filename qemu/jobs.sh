@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
-# What a job list can say beside plain commands. Sourced by init.
+# The functions that a job list can call. Sourced by init.
 
 thp=/sys/kernel/mm/transparent_hugepage
 
@@ -12,7 +12,7 @@ set_huge_pages() {
 	}
 }
 
-# set_sizes WHEN KIB...: when anonymous folios of these sizes are allocated
+# set_sizes WHEN KIB...: set the `enabled` file of these folio sizes to WHEN
 set_sizes() {
 	when=$1
 	shift
@@ -21,8 +21,8 @@ set_sizes() {
 	done
 }
 
-# set_window POLICY WINDOW LARGE-FOLIO. The region is filled with small pages,
-# only copies may be large.
+# set_window POLICY WINDOW LARGE-FOLIO. The region consists of small pages; only
+# copies may be large.
 set_window() {
 	echo "$1" >"$COWLAB"/policy
 	echo "$2" >"$COWLAB"/window
@@ -33,7 +33,7 @@ set_window() {
 	echo --kind 4k --large-copies
 }
 
-# Set up an arm; prints cowbench's options for it.
+# Set up an arm; print the options of cowbench for it.
 set_arm() {
 	echo 0 >"$COWLAB"/precopy
 	echo madvise >$thp/enabled
@@ -62,7 +62,7 @@ set_arm() {
 		set_window fixed "${pages%-o?}" "${1##*-o}"
 		;;
 	manual_cow | populate_write | helper)
-		# As for fixed; populate_write has no use for it.
+		# As for fixed; populate_write does not use the sizes.
 		set_sizes madvise 16 32 64 128
 		set_sizes never 2048
 		options="--kind 4k --large-copies"
@@ -85,7 +85,7 @@ unset_arm() {
 	echo 0 >/proc/sys/vm/nr_hugepages
 }
 
-# A workload's options for cowbench.
+# Print the options of cowbench for a workload.
 set_workload() {
 	case $1 in
 	threads) echo --pattern seq --threads "$(nproc)" ;;
@@ -93,18 +93,17 @@ set_workload() {
 	esac
 }
 
-# Keep the free pages that a CPU holds back for itself few. By default it takes
-# 2016 at once from the buddy allocator when it has none left, in one fault:
-# 250,000 instructions, 3% of a cell of 2048 faults, which fell on one cell or
-# on the next by what had run before. With lists of 252 pages a fault takes at
-# most 189, and every cell its share.
+# Keep the lists of free pages per CPU short. By default a CPU whose list is empty
+# takes 2016 pages from the buddy allocator, in one fault: 250,000 instructions, 3%
+# of a cell of 2048 faults. Which cell paid for this depended on what had run before.
+# With lists of 252 pages a fault takes at most 189, and every cell pays its share.
 keep_lists_short() {
 	echo 1000000 >/proc/sys/vm/percpu_pagelist_high_fraction
 }
 
-# cell ARM WORKLOAD ROUND [log|quiet]: measure one, first with nobody listening,
-# which gives what the writer saw, then, if not quiet, with the histogram on, and
-# the log if asked.
+# cell ARM WORKLOAD ROUND [log|quiet]: measure one cell: first with tracing off, which
+# gives the latencies that the writer saw; then, unless quiet, with the histogram on,
+# and with log, with one log line per fault.
 cell() {
 	[ "$2" != kv ] || {
 		kv_cell "$1" "$3"
@@ -139,17 +138,17 @@ cell() {
 	unset_arm
 }
 
-# kv_cell ARM ROUND: workload kv, a store that is saved while it is written, in
-# the columns of cowbench, with begin_ns, end_ns and helper_pages behind them.
-# Arm snapshot takes its snapshots with libcowsnap, snapshot-all lets its helper
-# break every page as well, all others fork. Nobody listens.
+# kv_cell ARM ROUND: workload kv, a store that is saved while it is written. The CSV
+# has the columns of cowbench, then begin_ns, end_ns and helper_pages. Arm snapshot
+# takes its snapshots with libcowsnap; in snapshot-all its prefetcher copies every
+# page; all other arms fork. Tracing is off.
 kv_cell() {
 	cell_dir=$OUT/$1.kv.$2
 	mkdir -p "$cell_dir"
 	: >"$cell_dir/unheard"
 	keep_lists_short || return 1
-	# Its writer sleeps now and then, as a server does: one that never does waits
-	# longest for the saver's time slices, and for those of the host.
+	# The writer sleeps now and then, as a server does. The longest waits of a
+	# writer that never sleeps are time slices of the saver, and of the host.
 	options="--size ${COW_kv_size:-256M} --seed $2 --output /tmp/kv --csv"
 	options="$options --idle 50000 --writes 10000"
 	options="$options --hist $cell_dir/touch.hist"
@@ -168,7 +167,7 @@ kv_cell() {
 	rm -f /tmp/kv
 }
 
-# suite PROGRAM...: a test program that speaks TAP.
+# suite PROGRAM...: run a test program that writes TAP
 suite() {
 	tap=$OUT/$(echo "${1##*/} ${2:-}" | tr -cs 'a-z0-9_\n' -)${COW_flavour:-lab}.tap
 	CMOCKA_MESSAGE_OUTPUT=TAP "$@" >"$tap"
@@ -177,8 +176,8 @@ suite() {
 	return $suite_status
 }
 
-# crowd ARM PATTERN: faults on three cores in one VMA, while others read what they
-# count and turn the switches
+# crowd ARM PATTERN: faults on three cores in one VMA, while other processes read the
+# counters and change the window
 crowd() {
 	set_arm "$1" >/dev/null || return 1
 	echo 1 >"$COWLAB"/timing
@@ -193,8 +192,8 @@ crowd() {
 	return $crowd_status
 }
 
-# probed NAME OPTION...: what the writer pays while cowlat looks on; NAME.absent
-# is left where this kernel has not what it would look at
+# probed NAME OPTION...: the cost of the writer's faults while cowlat traces them;
+# leaves NAME.absent where this kernel does not have the function to be traced
 probed() {
 	probed_name=$1
 	shift
@@ -211,9 +210,9 @@ probed() {
 	kill -INT $! && wait $!
 }
 
-# crosscheck: a COW fault as all see it who time it, and what it is made up of
+# crosscheck: the time of a COW fault by each of its observers, and its parts
 crosscheck() {
-	# The report counts the log's lines of cells: from here on they are others.
+	# The report counts the log lines of cells; those after this one are not counted.
 	echo 'cowlab: crosscheck' >/dev/kmsg
 	CMOCKA_MESSAGE_OUTPUT=TAP /tests/guest_crosscheck >"$OUT/crosscheck.tap" || {
 		grep '^not ok' "$OUT/crosscheck.tap" >&2
@@ -226,8 +225,8 @@ crosscheck() {
 	done
 }
 
-# What the kernel's own tests need beside a kernel: swap, huge pages, a KSM that
-# does not keep them waiting, and sizes for large copies.
+# Set up what the kernel's own tests need: swap, huge pages, a KSM without pauses,
+# and sizes for large copies.
 selftests_begin() {
 	set_huge_pages 64 || return 1
 	echo 1G >/sys/block/zram0/disksize
@@ -236,9 +235,9 @@ selftests_begin() {
 	set_sizes always 16 32 64 128 256
 }
 
-# selftest POLICY PROGRAM [ARGUMENT...]: one of them, under a policy; `stock`
-# is the unpatched kernel. The host compares what it says, so that nothing it
-# says is a failure here.
+# selftest POLICY PROGRAM [ARGUMENT...]: run one of these tests under a policy; `stock`
+# is the unpatched kernel. The host compares the output, so a failed test is not a
+# failed job.
 selftest() {
 	mkdir -p "$OUT/$1"
 	log=$OUT/$1/$2.log
@@ -251,7 +250,7 @@ selftest() {
 	fi
 	program=./$2
 	shift 2
-	# ksm_functional_tests starts itself again from where it is.
+	# ksm_functional_tests executes itself by its relative path.
 	(cd /selftests && "$program" "$@") >"$log" 2>&1
 	echo "# exit $?" >>"$log"
 }
