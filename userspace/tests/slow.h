@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* slow.h - time allowances on a slow host */
+/* slow.h - time allowances on a slow host, and how long a test may take */
 #ifndef SLOW_H
 #define SLOW_H
 
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 /**
  * slow - an allowance of time, longer where the host is slower
@@ -23,6 +25,14 @@ static inline unsigned long slow(unsigned long n)
 		text = getenv("SLOW");
 	factor = text ? atof(text) : 1;
 	return factor > 1 ? (unsigned long)(factor * (double)n) : n;
+}
+
+/* Whether the tests run in the tier of CI, where loops have fewer iterations. */
+static inline bool quick(void)
+{
+	const char *tier = getenv("COW_tier");
+
+	return tier && !strcmp(tier, "quick");
 }
 
 #endif /* SLOW_H */
