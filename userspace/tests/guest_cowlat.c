@@ -837,8 +837,8 @@ static void cycle(unsigned int i)
 static void test_nothing_left(void **state)
 {
 	/* Slow elsewhere: a PREEMPT_RCU kernel takes 2 s to let a probe go. */
-	const unsigned int cycles =
-		quick() || strcmp(flavour(), "lab") ? 50 : 200;
+	const unsigned int cycles = quick() || strcmp(flavour(), "lab") ? 50 :
+									  200;
 	const unsigned int warm = 10;
 	struct traces settled, after;
 	unsigned int i, wait;

@@ -195,8 +195,10 @@ static int clear(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_prefork), cmocka_unit_test(test_fork),
-		cmocka_unit_test(test_scaling), cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_prefork),
+		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_scaling),
+		cmocka_unit_test(test_memory),
 		cmocka_unit_test_setup_teardown(test_redis, one_cpu, all_cpus),
 	};
 

@@ -122,8 +122,8 @@ static bool run_attack(unsigned char *mem, size_t bytes, int uffd,
 		assert_int_equal(
 			pthread_create(&threads[1], NULL, read_back, NULL), 0);
 	/* A write that never arrives proves nothing: a slow guest gets time. */
-	while (!open_hole &&
-	       (now() < until || (!attack.forced && now() < until + slow(30)))) {
+	while (!open_hole && (now() < until ||
+			      (!attack.forced && now() < until + slow(30)))) {
 		int i;
 
 		for (i = 0; i < 100; i++)

@@ -502,7 +502,8 @@ static int program_ksm(int unused)
 	    !put("/sys/kernel/mm/ksm/pages_to_scan", "5000") ||
 	    !put("/sys/kernel/mm/ksm/run", "1"))
 		return 77;
-	for (i = 0; i < slow(200) && before < bytes / PAGE_BYTES * 9 / 10; i++) {
+	for (i = 0; i < slow(200) && before < bytes / PAGE_BYTES * 9 / 10;
+	     i++) {
 		usleep(50000);
 		if (!read_text("/proc/self/ksm_merging_pages", text,
 			       sizeof(text)))
