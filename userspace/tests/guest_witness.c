@@ -5,12 +5,12 @@
  * region, all at once, while another process turns the policy's knobs, splits
  * huge pages, compacts memory and reloads the module.
  *
- * Every word of the region says who wrote it: the process, the thread, the
- * page, the how manieth write of that thread, and a check over these and the
- * word's place. A word is written by one thread only, which knows what it must
- * hold; a page's content is thrown away only by who holds the page's lock
- * alone. A child compares what it was born with to what its parent knew before
- * and after the fork. The first wrong word stops everything.
+ * Every word of the region encodes its writer: the process, the thread, the
+ * page, the thread's sequence number, and a check over these and the word's
+ * index. Only one thread writes a given word, and knows its expected value.
+ * Only a thread that holds a page's lock exclusively discards its content. A
+ * child compares what it inherited with what its parent knew before and after
+ * the fork. The first wrong word stops the test.
  */
 #include "tests/arms.h"
 
@@ -49,15 +49,15 @@
 #endif
 #define NR_MANUAL_COW 548
 
-/* Far from where mmap() looks first: a hole is left alone. */
+/* Far from where mmap() looks first: no mapping fills a hole. */
 #define REGION ((unsigned char *)0x200000000000)
 #define AWAY(lane) (REGION + (1UL << 30) * (1 + (lane)))
-#define HUGE_END 512 /* pages before: may be a huge page */
-#define FILE_START 608 /* from here on: of a private file */
+#define HUGE_END 512 /* pages before this: may be a huge page */
+#define FILE_START 608 /* pages from here on: of a private file */
 #define PAGES 640
 #define WORDS (PAGE_BYTES / sizeof(uint64_t))
 #define LANES 3 /* threads of a process */
-#define PROCESSES 6 /* that live at a time */
+#define PROCESSES 6 /* alive at the same time */
 #define ALONE (1U << 31)
 #define STUCK slow(120) /* seconds */
 #define CGROUP "/sys/fs/cgroup/guest_witness"
@@ -121,11 +121,11 @@ static const char *const op_names[NR_OPS] = {
 };
 
 /*
- * What a process knows, in shared memory, where its children can look.
- * @version: odd while the page's content is thrown away
- * @seq: how many words each thread has written
+ * What a process knows, in shared memory, so that its children can read it.
+ * @version: odd while the page's content is being discarded
+ * @seq: number of words that each thread has written
  * @doing: the word that each thread is about to write
- * @must: what each word holds
+ * @must: the expected value of each word
  */
 struct process {
 	atomic_bool used;
@@ -147,10 +147,10 @@ static struct {
 	atomic_bool stop;
 	atomic_bool wrong;
 	char what[256];
-	atomic_int pin_users; /* who has, or may inherit, gup_test's file */
+	atomic_int pin_users; /* have, or may inherit, gup_test's file */
 	atomic_uint ids;
 	atomic_ulong writes;
-	atomic_ulong faults; /* accesses that were refused for a while */
+	atomic_ulong faults; /* accesses that were refused temporarily */
 	atomic_ulong ops[NR_OPS];
 	struct process processes[PROCESSES];
 } * common;
@@ -163,14 +163,14 @@ static struct {
 
 static struct process *me;
 static atomic_bool ending;
-/* What each thread has moved away, or is about to. */
+/* What each thread has moved away, or is about to move. */
 static volatile struct {
 	size_t first;
 	size_t nr;
 } away[LANES];
 static int disk = -1, file = -1, first_fd;
 
-/* What a thread holds by something else than its page table. */
+/* What a thread holds other than through its page table. */
 static _Thread_local struct {
 	int pipe[2];
 	size_t page;
@@ -228,13 +228,13 @@ static uint64_t new_word(size_t page, size_t word)
 		    word);
 }
 
-/* A word of one of the pages that look all the same, for KSM. */
+/* A word of one of the identical pages, for KSM. */
 static uint64_t twin_word(unsigned int kind, size_t word)
 {
 	return seal(3UL << 42 | (uint64_t)kind << 32 | word << 8, word);
 }
 
-/* What a page holds that was thrown away. */
+/* What a discarded page holds. */
 static uint64_t empty_word(size_t page, size_t word)
 {
 	return page < FILE_START ? 0 : twin_word(page % 2, word);
@@ -265,7 +265,7 @@ static void expect(const char *what, size_t page, size_t word, uint64_t is)
 
 	if (is == must)
 		return;
-	/* A word, or a page? */
+	/* Is one word wrong, or the page? */
 	for (i = 0; i < WORDS; i++)
 		nr += *word_at(page, i) != me->must[page][i];
 	wrong("%s: process %u thread %u: page %zu word %zu holds %#018" PRIx64
@@ -273,7 +273,7 @@ static void expect(const char *what, size_t page, size_t word, uint64_t is)
 	      what, me->id, lane, page, word, is, must, nr);
 }
 
-/* Protection and moves refuse accesses for a while. */
+/* Protection and moves refuse accesses temporarily. */
 static void on_refused(int sig, siginfo_t *info, void *context)
 {
 	unsigned char *addr = info->si_addr;
@@ -289,14 +289,14 @@ static void on_refused(int sig, siginfo_t *info, void *context)
 	if (refused_since == 0)
 		refused_since = now();
 	if (now() - refused_since > STUCK) {
-		wrong("process %u thread %u: page %zu stays out of reach",
+		wrong("process %u thread %u: page %zu stays inaccessible",
 		      me->id, lane, (addr - REGION) / PAGE_BYTES);
 		_exit(98);
 	}
 	sched_yield();
 }
 
-/* Locks: many may use a page's content, one may throw it away. */
+/* Locks: many may use a page's content, one may discard it. */
 
 static void lock_with_others(size_t page)
 {
@@ -315,7 +315,7 @@ static void unlock_with_others(size_t page)
 	atomic_fetch_sub(&me->lock[page], 1);
 }
 
-/* Upwards, so that two never wait for each other. */
+/* In ascending order, so that two threads cannot deadlock. */
 static void lock_alone(size_t first, size_t nr)
 {
 	size_t page;
@@ -350,7 +350,7 @@ static void end_change(size_t first, size_t nr)
 	begin_change(first, nr);
 }
 
-/* Each word of a page that is held alone. */
+/* Each word of a page that is locked exclusively. */
 static void verify(const char *what, size_t page)
 {
 	size_t i;
@@ -385,7 +385,7 @@ static void write_word(size_t page, size_t word)
 	refused_since = 0;
 }
 
-/* A run, so that windows open. */
+/* A run of faults, so that windows open. */
 static size_t write_run(void)
 {
 	static const int steps[] = { 1, 1, 1, -1, -1, 2, 7 };
@@ -449,7 +449,7 @@ static void map_pages(size_t first, size_t nr)
 	}
 }
 
-/* MADV_FREE: all of the page is there, or nothing, once it is written. */
+/* After a write, MADV_FREE has kept all of the page or none of it. */
 static void free_page(size_t page)
 {
 	size_t word = below(WORDS / LANES) * LANES + lane, i;
@@ -497,7 +497,7 @@ static void discard(void)
 
 	lock_alone(first, nr);
 	for (i = 0; i < nr; i++)
-		verify("before it is thrown away", first + i);
+		verify("before a discard", first + i);
 	begin_change(first, nr);
 	switch (below(huge ? 3 : 6)) {
 	case 0:
@@ -510,7 +510,7 @@ static void discard(void)
 		break;
 	case 1:
 	case 2:
-		/* Locked memory stays. */
+		/* Locked memory is not discarded. */
 		for (i = 0; i < nr; i++)
 			if (dontneed(first + i, 1))
 				set_empty(first + i);
@@ -527,12 +527,12 @@ static void discard(void)
 	}
 	if (below(2))
 		for (i = 0; i < nr; i++)
-			verify("after it was thrown away", first + i);
+			verify("after a discard", first + i);
 	end_change(first, nr);
 	unlock_alone(first, nr);
 }
 
-/* Page by page where some are elsewhere: who has them away does it for them. */
+/* Per page where some are moved away: the thread that moved them does those. */
 static void make_writable(size_t first, size_t nr)
 {
 	if (!mprotect(addr_of(first), nr * PAGE_BYTES, PROT_READ | PROT_WRITE))
@@ -580,7 +580,7 @@ static void move(void)
 		unlock_with_others(first + i);
 }
 
-/* What changes no content needs no lock. */
+/* Calls that change no content need no lock. */
 static void advise(void)
 {
 	static const struct {
@@ -633,8 +633,8 @@ static void break_cow(void)
 }
 
 /*
- * A pipe holds a page. What comes out of it is what the page held when it went
- * in, or what this process wrote to it since.
+ * A pipe holds a page. A read of the pipe returns what the page held at the
+ * vmsplice(), or what this process has written to the page since.
  */
 static void splice_in(void)
 {
@@ -674,10 +674,10 @@ static void splice_out(void)
 		if (is_valid(is, held.page, i) && id_of(is) == me->id &&
 		    (id_of(then) != me->id || seq_of(is) > seq_of(then)))
 			continue;
-		/* Thrown away and filled in place. */
+		/* Discarded and filled in place. */
 		if ((is >> 42 & 3) == 3 && is_valid(is, held.page, i))
 			continue;
-		wrong("process %u thread %u: page %zu word %zu came out of a pipe as %#018" PRIx64
+		wrong("process %u thread %u: page %zu word %zu: a pipe returned %#018" PRIx64
 		      ", was %#018" PRIx64,
 		      me->id, lane, held.page, i, is, then);
 	}
@@ -687,7 +687,7 @@ static void splice_out(void)
 	count(OP_VMSPLICE);
 }
 
-/* A pinned page is this process's page, whatever happens beside. */
+/* A pinned page stays this process's page, whatever runs concurrently. */
 static void pin(void)
 {
 	struct pin_longterm_test arg = { .size = PINNED * PAGE_BYTES,
@@ -696,8 +696,8 @@ static void pin(void)
 	size_t i;
 
 	/*
-	 * One at a time in the whole guest: gup_test has one state for all, which
-	 * the last close() of a file frees with no lock, in a child perhaps.
+	 * One at a time in the whole guest: gup_test has one global state. The
+	 * last close() of its file, perhaps in a child, frees it with no lock.
 	 */
 	if (!atomic_compare_exchange_strong(&common->pin_users, &none, 1))
 		return;
@@ -748,7 +748,7 @@ static void hold_or_release(void)
 		pin();
 }
 
-/* The disk writes to a page, and reads it. */
+/* Direct I/O reads the disk into a page, or writes a page to the disk. */
 static void direct_io(void)
 {
 	static uint64_t buffers[LANES][WORDS]
@@ -804,7 +804,7 @@ static void disturb(void)
 
 /* Processes */
 
-/* Compare what a child was born with to what its parent knew. */
+/* Compare what a child inherited with what its parent knew. */
 static void adopt(const struct process *parent)
 {
 	size_t page, word;
@@ -815,7 +815,7 @@ static void adopt(const struct process *parent)
 		bool loose = before % 2 ||
 			     before != atomic_load(&parent->version[page]);
 
-		/* It may be MADV_FREEd: only a write keeps what is there. */
+		/* The page may be MADV_FREEd: only a write keeps its content. */
 		if (loose)
 			me->must[page][0] = *word_at(page, 0) =
 				new_word(page, 0);
@@ -839,11 +839,11 @@ static void adopt(const struct process *parent)
 				       me->doing[i].word == (int)word &&
 				       me->doing[i].old == is;
 			if (!good)
-				wrong("process %u was born with %#018" PRIx64
+				wrong("process %u inherited %#018" PRIx64
 				      " in page %zu word %zu; before %#018" PRIx64
 				      ", after at most number %u%s",
 				      me->id, is, page, word, low, high,
-				      loose ? ", thrown away" : "");
+				      loose ? ", discarded" : "");
 			me->must[page][word] = is;
 		}
 	}
@@ -854,7 +854,7 @@ static void adopt(const struct process *parent)
 	atomic_store(&me->adopted, true);
 }
 
-/* The parent's other threads are gone, and with them what they had away. */
+/* The parent's other threads, which would move pages back, are gone. */
 static void tidy_up(void)
 {
 	static unsigned char in_core[PAGES];
@@ -903,7 +903,7 @@ static struct process *children[64];
 static pid_t children_pid[64];
 static size_t nr_children;
 
-/* Reap; @wait: until each child has compared what it was born with. */
+/* Reap; @wait: until each child has compared what it inherited. */
 static void look_after_children(bool wait)
 {
 	size_t i;
@@ -997,7 +997,7 @@ static void *live_beside(void *arg)
 	return NULL;
 }
 
-/* From birth to the last look at every word. */
+/* From the fork to the last check of every word. */
 static void live(void)
 {
 	pthread_t threads[LANES];
@@ -1072,7 +1072,7 @@ static void new_policy(void)
 	knob_set("policy", to->policy);
 	knob_number("window", 1 + below(64));
 	knob_set("large_folio", below(2) ? "1" : "0");
-	/* A cap wants to be told of each fault: a tracepoint's key turns. */
+	/* A cap hooks each fault: a tracepoint's static key changes. */
 	if (option.keys)
 		knob_number("latency_cap_ns", below(4) ? 0 : 20000);
 	count(OP_POLICY);
@@ -1111,7 +1111,7 @@ static void reclaim(void)
 	static const char *const amounts[] = { "256K", "1M", "4M" };
 	const char *amount = amounts[below(3)];
 
-	/* EAGAIN: less than that. */
+	/* EAGAIN: less than that was reclaimed. */
 	file_write(CGROUP "/memory.reclaim", amount, strlen(amount));
 	count(OP_RECLAIM);
 }
@@ -1200,7 +1200,7 @@ static int prepare(void **state)
 	file_set("/sys/kernel/mm/ksm/sleep_millisecs", "2");
 	file_set("/sys/kernel/mm/ksm/pages_to_scan", "2000");
 	mkdir(CGROUP, 0755);
-	/* The last one's parents leave first. */
+	/* Parents end before their last descendants. */
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	set_large(true);
 	knob_set("precopy", "0");
@@ -1244,7 +1244,7 @@ static void start_root(void)
 	atomic_store(&me->pid, pid);
 }
 
-/* The dead: how many there were of those without a parent. */
+/* Reap orphans. @living: processes that still run. */
 static void reap(size_t *living)
 {
 	int status;
@@ -1288,7 +1288,7 @@ static void test_witness(void **state)
 	size_t i, living;
 
 	(void)state;
-	/* One against many. */
+	/* The supervisor competes with many processes. */
 	setpriority(PRIO_PROCESS, 0, -20);
 	print_message("# guest_witness --seed %" PRIu64 " --writes %" PRIu64
 		      "%s\n",
@@ -1304,7 +1304,7 @@ static void test_witness(void **state)
 			progress = now();
 		last = writes;
 		if (now() - progress > STUCK)
-			wrong("nobody has written for %lu seconds", STUCK);
+			wrong("no process has written for %lu seconds", STUCK);
 		if (now() - told > 20) {
 			told = now();
 			fprintf(stderr, "%" PRIu64 " writes\n", writes);
@@ -1328,7 +1328,7 @@ static void test_witness(void **state)
 	assert_true(stat_get("windows") > 0 || option.keys);
 }
 
-/* Each operation has been carried out, or cannot be here. */
+/* Each operation has succeeded, or is not possible here. */
 static void test_all_done(void **state)
 {
 	size_t i;
@@ -1346,13 +1346,13 @@ static void test_all_done(void **state)
 		if (i == OP_MANUAL_COW && syscall(NR_MANUAL_COW, 0, 0, 0) &&
 		    errno == ENOSYS)
 			continue;
-		fail_msg("%s was never done", op_names[i]);
+		fail_msg("%s never succeeded", op_names[i]);
 	}
 }
 
 /*
- * QEMU before 8.1 can run a breakpoint that one CPU has just removed from the
- * code on another: see guest_reload.c.
+ * QEMU before 8.1: a CPU can run a breakpoint that another CPU has just removed
+ * from the code. See guest_reload.c.
  */
 static bool keys_are_safe(void)
 {
@@ -1368,11 +1368,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 's':
 		if (!parse_u64(arg, &option.seed))
-			argp_error(state, "--seed: not a number: %s", arg);
+			argp_error(state,
+				   "invalid --seed '%s': expected a number",
+				   arg);
 		break;
 	case 'w':
 		if (!parse_u64(arg, &option.writes) || !option.writes)
-			argp_error(state, "--writes: not a number: %s", arg);
+			argp_error(
+				state,
+				"invalid --writes '%s': expected a positive number",
+				arg);
 		break;
 	case 'k':
 		option.keys = true;
@@ -1381,7 +1386,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		option.keys = false;
 		break;
 	case ARGP_KEY_ARG:
-		argp_error(state, "what is %s?", arg);
+		argp_error(state, "unexpected argument '%s'", arg);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -1392,19 +1397,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 int main(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		{ "seed", 's', "N", 0, "Begin with this (default: the time)",
+		{ "seed", 's', "N", 0, "Random seed (default: from the time)",
 		  0 },
-		{ "writes", 'w', "N", 0, "How many (default 200000)", 0 },
+		{ "writes", 'w', "N", 0, "Number of writes (default 200000)",
+		  0 },
 		{ "keys", 'k', NULL, 0,
-		  "Turn static keys and reload the module too (default where it is safe)",
+		  "Change static keys and reload the module too (default where safe)",
 		  0 },
-		{ "no-keys", 'K', NULL, 0, "Do not", 0 },
+		{ "no-keys", 'K', NULL, 0, "Disable --keys", 0 },
 		{ 0 },
 	};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.doc = "Stress copy-on-write on pages whose every word says who wrote it.\v"
+		.doc = "Stress copy-on-write on pages where each word encodes its writer.\v"
 		       "Examples:\n  guest_witness --writes 10000000\n"
 		       "  guest_witness --seed 4711 --no-keys",
 	};
