@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several processors at once: no write may be lost, none may be seen by
- * another process, and a reader who knows that a page has been written must
- * see it, though its TLB knows the page's old frame. Each test runs for a
- * bounded time, with precopy off too.
+ * Several processors at once. No write may be lost, and no other process may
+ * see a write. A reader that knows of a write to a page must see the write,
+ * though its TLB caches the page's old frame. Each test runs for a bounded
+ * time, with precopy off too.
  */
 #include "tests/arms.h"
 
@@ -57,10 +57,10 @@ static volatile uint64_t *word(size_t page, size_t index)
 /*
  * Visibility. The writer takes a fault, which maps new frames for its
  * neighbours too, writes a neighbour without a fault, and raises a flag. The
- * reader has the neighbour's old frame in its TLB all the while.
+ * reader's TLB caches the neighbour's old frame throughout.
  */
 static struct {
-	atomic_size_t page; /* that the reader is to watch; 0: stop */
+	atomic_size_t page; /* that the reader is to watch; SIZE_MAX: stop */
 	atomic_size_t hot; /* that the reader is watching */
 	atomic_size_t go; /* that the second writer is to write */
 	atomic_size_t written; /* that has been written */
@@ -95,8 +95,8 @@ static void *watcher(void *unused)
 }
 
 /*
- * Writes a neighbour while another thread's fault is about to map it: as soon
- * as it can be written, nobody may see its old frame any more.
+ * Write a neighbour while another thread's fault is about to map it: once the
+ * neighbour is writable, no thread may see its old frame.
  */
 static void *second_writer(void *unused)
 {
@@ -112,7 +112,7 @@ static void *second_writer(void *unused)
 		round = atomic_load(&watch.go);
 		if (round == SIZE_MAX)
 			return NULL;
-		/* Sooner or later in the fault. */
+		/* Vary the point of the fault. */
 		for (spin = round * 7 % 64 * 100; spin; spin--)
 			;
 		*word(round % PAGES, 0) = round;
@@ -123,7 +123,7 @@ static void *second_writer(void *unused)
 
 static void watch_page(size_t fault, size_t page, size_t *round, bool second)
 {
-	/* A number whose remainder is the page, and which was never used. */
+	/* An unused number whose remainder is the page. */
 	*round += PAGES - *round % PAGES + page;
 	atomic_store(&watch.page, *round);
 	while (atomic_load(&watch.hot) != *round)
@@ -182,7 +182,7 @@ static void check_visibility(bool second)
 	}
 	munmap(mem, PAGES * PAGE);
 	if (watch.stale)
-		fail_msg("%s: %zu of %zu reads saw what a page held before",
+		fail_msg("%s: %zu of %zu reads saw a page's old content",
 			 arm->name, watch.stale, rounds);
 }
 
@@ -199,15 +199,15 @@ static void test_second_writer(void **state)
 }
 
 /*
- * Lost writes. Each writer has a word of its own in every page and knows what
- * it must hold. Beside them: forks, protection that comes and goes, pages that
- * are thrown away, pages that are moved.
+ * Lost writes. Each writer owns a word of every page and knows its expected
+ * value. Concurrently, processes fork, protection changes, and pages are
+ * dropped and moved.
  */
 enum {
 	OPEN = 0, /* pages 0..127: all writers */
 	DROPPED = 128, /* 128..191: every 4th is dropped, the others written */
 	MOVED = 192, /* 192..223: moved, and unmapped */
-	GUARDED = 224, /* 224..255: protection comes and goes */
+	GUARDED = 224, /* 224..255: protection changes */
 };
 
 static struct {
@@ -259,7 +259,7 @@ static void *writer(void *arg)
 	return NULL;
 }
 
-/* What is dropped reads as zero until it is written, whoever faults nearby. */
+/* A dropped page reads as zero until a write, whatever faults nearby. */
 static void *dropper(void *unused)
 {
 	uint64_t seed = 42;
@@ -273,7 +273,7 @@ static void *dropper(void *unused)
 		*word(page, 5) = value;
 		if (*word(page, 5) != value)
 			wrong("a write was lost", page, *word(page, 5), value);
-		/* Let a fork share it, and a neighbour's window reach it. */
+		/* Let a fork share the page, and a window reach it. */
 		sched_yield();
 		if (*word(page, 5) != value)
 			wrong("a write got lost", page, *word(page, 5), value);
@@ -306,7 +306,7 @@ static void *mover(void *unused)
 			volatile uint64_t *here = (void *)(at + i * PAGE);
 
 			if (*here != value[i])
-				wrong("a moved page", MOVED + i, *here,
+				wrong("a moved page changed", MOVED + i, *here,
 				      value[i]);
 			if (next_random(&seed) % 4)
 				*here = value[i] = next_random(&seed);
@@ -317,8 +317,7 @@ static void *mover(void *unused)
 				 PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
 				 0) == MAP_FAILED)
-				wrong("new memory is refused", MOVED + 8,
-				      errno, 0);
+				wrong("mmap() failed", MOVED + 8, errno, 0);
 			memset(value + 8, 0, 8 * sizeof(*value));
 		} else if (at == home) {
 			/* One by one: several VMAs cannot move at once. */
@@ -340,7 +339,7 @@ static void *mover(void *unused)
 	return NULL;
 }
 
-/* Writers that are refused try again: see on_segv(). */
+/* Writers retry refused accesses: see on_segv(). */
 static void *guard(void *unused)
 {
 	(void)unused;
@@ -361,8 +360,8 @@ static void on_segv(int sig)
 }
 
 /*
- * A child of the race: it writes over what it got and looks at it again, so
- * that the parent would see it where a page is shared that must not be.
+ * A child of the race overwrites what it inherited and reads it again. Where a
+ * page is wrongly shared, the parent sees these writes.
  */
 static void scribble(uint64_t seed)
 {
@@ -403,7 +402,7 @@ static void test_lost_writes(void **state)
 		assert_int_equal(pthread_create(&threads[WRITERS + i], NULL,
 						others[i], NULL),
 				 0);
-	/* A slow kernel takes its time. */
+	/* A slow kernel may need longer for its forks. */
 	while (now() < until || forks < 4) {
 		pid_t pid = fork();
 
@@ -426,7 +425,7 @@ static void test_lost_writes(void **state)
 	sigaction(SIGSEGV, &old, NULL);
 	lost -= free_pages();
 	munmap(mem, PAGES * PAGE);
-	/* The copies of a window that lost its race are given back. */
+	/* A window that loses a race frees its copies. */
 	if (lost > 1024)
 		fail_msg("%s: %ld free pages fewer after %zu forks", arm->name,
 			 lost, forks);
@@ -438,8 +437,8 @@ static void test_lost_writes(void **state)
 
 /*
  * Reuse. Three generations of processes on different processors write the same
- * pages; whoever is left takes over what the others have let go. Each must see
- * its own writes and what it was born with, nothing else.
+ * pages; the last owner reuses the pages that the others have released. Each
+ * must see its own writes and what it inherited, nothing else.
  */
 static int generation(unsigned int depth, uint64_t seed)
 {
@@ -469,7 +468,7 @@ static int generation(unsigned int depth, uint64_t seed)
 			bad = 1;
 	if (pid > 0) {
 		waitpid(pid, &status, 0);
-		/* The last owner now. */
+		/* Now the last owner. */
 		for (i = 0; i < PAGES; i++) {
 			if (*word(i, 0) != value[i])
 				bad = 1;
@@ -496,7 +495,7 @@ static void test_generations(void **state)
 	while (now() < until || rounds < 4) {
 		if (generation(0, next_random(&seed)))
 			fail_msg(
-				"%s: a process saw another's write in round %zu",
+				"%s: a process saw another process's write in round %zu",
 				arm->name, rounds);
 		rounds++;
 	}
@@ -510,7 +509,7 @@ static const struct arm_test tests[] = {
 	ARM_TEST(generations),
 };
 
-/* An argument chooses tests: 'visibility*', '*[off]'. */
+/* An argument selects tests: 'visibility*', '*[off]'. */
 int main(int argc, char **argv)
 {
 	(void)argc;
