@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Faults on purpose: allocations that fail, a memcg at its limit with swap and
- * without, OOM kills and SIGKILLs in mid-COW, a page that is poisoned while
- * windows run over it. Whoever survives has its data, and what the dead had is
- * given back: to the memcg, to the count of anonymous pages, to the free ones.
+ * Injected faults: failing allocations, a memcg at its limit with and without
+ * swap, OOM kills and SIGKILLs in mid-COW, a page that is poisoned while
+ * windows run over it. A surviving process keeps its data. A dead process's
+ * memcg charges, anonymous pages and free pages are given back.
  *
- * The kernel's lines about the OOM kills are asked for: see scripts/tests/guest.
+ * The kernel's lines about OOM kills are expected: see scripts/tests/guest.
  */
 #include "tests/arms.h"
 
@@ -96,7 +96,7 @@ static void unmap(void)
 	mem = NULL;
 }
 
-/* Call it before anything is mapped. */
+/* Call this before the first mapping. */
 static void note_accounts(void)
 {
 	before.free = free_pages();
@@ -109,7 +109,7 @@ static void check_accounts(void)
 	long anon, lost;
 
 	unmap();
-	/* What the dead had goes in the background. */
+	/* The memory of dead processes is freed asynchronously. */
 	do {
 		usleep(20000);
 		lost = before.free - free_pages();
@@ -137,7 +137,7 @@ static void make_cgroup(size_t pages, bool swap)
 	}
 }
 
-/* All charges come back, or the cgroup cannot go. */
+/* A cgroup can be removed once its charges are returned. */
 static void end_cgroup(void)
 {
 	double until = now() + slow(5);
@@ -185,7 +185,7 @@ static void set_failures(const char *percent)
 	file_set(PAGE_ALLOC "min-order", "0");
 }
 
-/* Both write, and fork again; what cannot be had is asked for again. */
+/* Both processes write, and fork again; a failed call is retried. */
 static int write_with_failures(void)
 {
 	size_t i;
@@ -245,8 +245,8 @@ static void test_allocations_fail(void **state)
 /* Limits */
 
 /*
- * The child's copies go to a cgroup that has not room for them; it is killed in
- * mid-COW. The parent, who shares the pages, is not.
+ * The child's cgroup has no room for the child's copies: the child is killed in
+ * mid-COW. The parent, which shares the pages, is not killed.
  */
 static void check_oom(bool swap)
 {
@@ -267,8 +267,8 @@ static void check_oom(bool swap)
 	}
 	assert_true(pid > 0);
 	/*
-	 * Beside it. What the parent copies first, windows and all, the child
-	 * need not: most is left for it, and more than it has room for.
+	 * Concurrently. The child need not copy what the parent copies first,
+	 * windows included. Most pages are left: too many for the cgroup.
 	 */
 	for (i = 0; i < PAGES / 4; i += 2)
 		write_page(i, 1);
@@ -313,19 +313,19 @@ static void check_kill(void (*work)(void))
 				work();
 		}
 		assert_true(pid > 0);
-		/* A page a microsecond or so. */
+		/* About one page per microsecond. */
 		usleep(next_random(&seed) % (round % 2 ? 3000 : 30000));
 		kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-			fail_msg("%s: round %zu: it ended with %#x", arm->name,
-				 round, status);
+			fail_msg("%s: round %zu: the process ended with %#x",
+				 arm->name, round, status);
 		check_all(1);
 	}
 	check_accounts();
 }
 
-/* In a child, which shares again what it has written. */
+/* In a child, which shares its written pages again by a fork. */
 static void write_all(void)
 {
 	static unsigned int gen = 2;
@@ -354,7 +354,7 @@ static void break_all(void)
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		/* It may have died before. */
+		/* The parent may have died before. */
 		if (getppid() == parent)
 			pause();
 		_exit(0);
@@ -394,7 +394,7 @@ static uint64_t frame_of(const volatile void *addr)
 	return entry & PM_FRAME;
 }
 
-/* Who asks for it is told by a signal that cannot be blocked. */
+/* A process that requests it gets a signal that cannot be blocked. */
 static _Thread_local bool asks;
 
 static void *poison(void *page)
@@ -415,7 +415,7 @@ static void on_bus(int sig)
 	siglongjmp(refused, sig);
 }
 
-/* Write all; the poisoned one may refuse. Returns how many others did. */
+/* Write all; the poisoned page may fail. Returns how many others failed. */
 static size_t write_around(size_t bad, unsigned int gen)
 {
 	volatile size_t others = 0, i;
@@ -430,8 +430,8 @@ static size_t write_around(size_t bad, unsigned int gen)
 }
 
 /*
- * The writer's windows run over the page while it is poisoned; it belongs to
- * another process too. Either the writer has its copy, or it is refused.
+ * The writer's windows run over the page while the page is poisoned; another
+ * process maps the page too. The writer gets its copy, or the write fails.
  */
 static void test_poison(void **state)
 {
@@ -464,8 +464,9 @@ static void test_poison(void **state)
 		others += write_around(bad, 2);
 		sigaction(SIGBUS, &old, NULL);
 		if (others)
-			fail_msg("%s: %zu pages beside the poisoned one refuse",
-				 arm->name, others);
+			fail_msg(
+				"%s: %zu pages other than the poisoned one fail",
+				arm->name, others);
 		for (i = 0; i < PAGES; i++)
 			if (i != bad && !holds(i, 2))
 				fail_msg(
@@ -474,7 +475,7 @@ static void test_poison(void **state)
 		hit += atomic_load(&poisoned);
 		end_holder(holder);
 		unmap();
-		/* The one that was hit: the source, or what became of it. */
+		/* The page that was hit: the source, or its copy. */
 		for (i = 0; i < 2; i++) {
 			snprintf(text, sizeof(text), "%" PRIu64,
 				 i ? atomic_load(&victim) : frame);
@@ -486,7 +487,7 @@ static void test_poison(void **state)
 	check_accounts();
 }
 
-/* The last one: nothing of all that is left without an owner. */
+/* Runs last: the tests above have leaked no object. */
 static void test_no_leak(void **state)
 {
 	char text[256];
@@ -496,7 +497,7 @@ static void test_no_leak(void **state)
 	(void)state;
 	if (skip_unless(KMEMLEAK))
 		skip();
-	/* A pointer that is on its way is found by the second. */
+	/* The second scan finds a pointer that was moving in the first. */
 	for (scans = 0; scans < 2; scans++)
 		file_set(KMEMLEAK, "scan");
 	fd = open(KMEMLEAK, O_RDONLY | O_CLOEXEC);
@@ -526,7 +527,7 @@ static const struct arm_test tests[] = {
 	ARM_TEST(no_leak),
 };
 
-/* An argument chooses tests: 'oom*', '*[off]'. */
+/* An argument selects tests: 'oom*', '*[off]'. */
 int main(int argc, char **argv)
 {
 	(void)argc;

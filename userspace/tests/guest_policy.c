@@ -2,12 +2,12 @@
 /*
  * What the policies promise: the adaptive one's streams, large folios and their
  * reuse, the cap on a fault's service. Runs in the guest, with the module
- * loaded and nobody else at work.
+ * loaded and the guest otherwise idle.
  *
- * Most tests share one shape: fill a region, fork another process that holds
- * it, let one of the two write pages in an order that the test plans, and
- * compare which of the writes took a fault, and what the module counted, with
- * what the algorithm at the top of module/adaptive.c comes to.
+ * Most tests share one shape: fill a region, fork another process that shares
+ * the region, and let one of the two write pages in a planned order. The test
+ * compares the writes that took a fault, and the module's counters, with the
+ * results of the algorithm at the top of module/adaptive.c.
  */
 #include "tests/guest.h"
 
@@ -26,10 +26,10 @@
 
 #define WORDS (PAGE_BYTES / sizeof(uint64_t))
 #define TABLE_PAGES (HUGE_BYTES / PAGE_BYTES)
-/* Two page tables: what most tests need to see a stream cross from one. */
+/* Two page tables: most tests need a stream that crosses between them. */
 #define PAGES (2 * TABLE_PAGES)
 #define PAGES_MAX (8 * TABLE_PAGES)
-/* What faults a stream takes before its windows have 32 pages: 1 1 2 4 8 16. */
+/* Faults of a stream before its windows have 32 pages: 1 1 2 4 8 16. */
 #define RAMP_FAULTS 6
 #define RAMP_PAGES 32
 
@@ -38,18 +38,18 @@
 #define KPF_COMPOUND_TAIL (1ULL << 16)
 #define KPF_ZERO_PAGE (1ULL << 24)
 
-/* What a page holds if nobody can read it. */
+/* Generation of a page that no process can read. */
 #define GONE 255
 
 static struct region {
 	unsigned char *mem;
 	size_t pages;
-	/* What it lies in, and what move_pages() moved some of it to. */
+	/* The mapping around mem, and where move_pages() moved part of mem. */
 	unsigned char *map;
 	size_t map_bytes;
 	unsigned char *map_moved;
 	size_t map_moved_bytes;
-	/* How often each page was written, and whose copy it is that of. */
+	/* How often each page was written, and in which process's copy. */
 	unsigned char gen[PAGES_MAX];
 	/* Where each page is, if not in its place. */
 	unsigned char *moved[PAGES_MAX];
@@ -292,7 +292,7 @@ static bool overlaps(const struct range *range, const unsigned char *map,
 	return map && range->start < start + bytes && range->end > start;
 }
 
-/* Find what is writable beside the region: that is copy-on-write as well. */
+/* Find the writable memory outside the region: it is copy-on-write as well. */
 static void note_ranges(void)
 {
 	const char *line;
@@ -314,7 +314,7 @@ static void note_ranges(void)
 	}
 }
 
-/* Take the faults there now, so that nobody counts them later. */
+/* Take the faults there now, so that no test counts them later. */
 static void warm_up(void)
 {
 	size_t i;
@@ -359,7 +359,7 @@ static bool splice_out(size_t page)
 	return vmsplice(tube[1], &iov, 1, 0) == PAGE_BYTES;
 }
 
-/* The other process: does what it is told until nobody can tell it any more. */
+/* The other process: runs commands until the pipe is closed. */
 static void obey(int from, int to)
 {
 	unsigned char what, done;
@@ -967,8 +967,8 @@ static void test_adaptive_stays(void **state)
 }
 
 /*
- * Who only ever writes the first page of a window gets windows of 1 1 2 pages,
- * over and over: a page in four is wasted.
+ * A writer of only the first page of each window gets windows of 1 1 2 pages,
+ * repeatedly: one page in four is wasted.
  */
 static void test_adaptive_adversary(void **state)
 {
@@ -1034,9 +1034,9 @@ static size_t object_places(size_t pages, uint16_t *places)
 
 /*
  * Objects of 9 pages: at first each takes a ramp, 3 4 6 8, or 11 10 9 7 3 of
- * which the last window has three pages of nobody's. When three have been looked
- * at, 9 pages are allowed for: what lies behind the second page is then served
- * with it.
+ * which the last window has three pages that belong to no object. After three
+ * objects, the window is limited to 9 pages: the fault on the second page then
+ * serves the pages behind it.
  */
 static void test_adaptive_habit(void **state)
 {
@@ -1085,9 +1085,10 @@ static void test_adaptive_habit_longer(void **state)
 }
 
 /*
- * Who trains a habit and then writes two pages of each object gets what he has
- * earned, no more; the ramp itself wastes a page of each. Also where another
- * fault between the objects takes their place in the VMA's word.
+ * A writer that trains a habit and then writes two pages of each object gets
+ * the windows that it has earned, no more; the ramp itself wastes one page per
+ * object. Also where another fault between the objects takes their place in the
+ * VMA's word.
  */
 static void test_adaptive_habit_adversary(void **state)
 {
@@ -1312,8 +1313,8 @@ static void share_region(size_t pages)
 }
 
 /*
- * Write upward with `fixed` and expect all of the copies in folios of @want
- * pages, and the counter of that size, and only that, to count them.
+ * Write sequentially with `fixed`. Expect all of the copies in folios of @want
+ * pages, counted by the counter of that size only.
  */
 static void expect_large(size_t window, size_t want)
 {
@@ -1401,7 +1402,7 @@ static void test_large_off(void **state)
 	share_region(PAGES);
 	expect_large(16, 1);
 
-	/* Everybody's. */
+	/* The setting for all processes. */
 	set_sizes("inherit");
 	file_set(THP "enabled", "never");
 	share_region(PAGES);
@@ -1719,7 +1720,7 @@ static void test_reuse_large(void **state)
 	expect_reuse();
 	expect_folios(0, PAGES, 16);
 
-	/* More than once, and with someone who is there in between. */
+	/* More than once, and with another process in between. */
 	start_other();
 	check_both();
 	end_other();
@@ -1802,7 +1803,7 @@ static void test_reuse_large_shared(void **state)
 	finish();
 }
 
-/* A pipe holds a page, for whoever reads it: it must not see our writes. */
+/* A pipe holds a page for a later reader, which must not see our writes. */
 static void expect_spliced(enum writer writer, bool large)
 {
 	unsigned char bytes[PAGE_BYTES], gen;
@@ -1875,7 +1876,7 @@ static void test_reuse_partly_unmapped(void **state)
 	assert_int_equal(plan->faults, 4);
 	assert_int_equal(count_moved(0, 64), 0);
 	check_both();
-	/* While somebody else is there too, nothing is. */
+	/* While another process shares the pages, none is reused. */
 	start_other();
 	plan_new();
 	plan_up(0, 20, 1);
