@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What debugfs, tracepoints and the policies promise. Runs in the guest, with
- * the module loaded and nobody else at work.
+ * the module loaded and the guest otherwise idle.
  */
 #include "tests/guest.h"
 
@@ -639,7 +639,7 @@ static void test_pid_filter(void **state)
 	assert_int_equal(kmsg_cow(kmsg, ns, ARRAY_SIZE(ns)), own);
 	cow_release(&cow);
 
-	/* 0 is everyone. */
+	/* 0 selects all processes. */
 	cow_share(&cow, REGION, COW_4K);
 	knob_set("log", "0");
 	knob_set("pid", "0");
@@ -772,7 +772,7 @@ static void test_memory_comes_back(void **state)
 	for (i = 0; i < ARRAY_SIZE(windows); i++) {
 		knob_set("window", windows[i]);
 		cow_share(&cow, REGION, COW_4K);
-		/* The holder has some pages of its own beside the region. */
+		/* The holder has some pages of its own outside the region. */
 		shared = anon_pages();
 		assert_in_range(shared, before + PAGES - 24,
 				before + PAGES + 512);

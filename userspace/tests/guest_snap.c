@@ -216,8 +216,8 @@ static void test_again_and_again(void **state)
 }
 
 /*
- * Consistent cut: a writer counts upward in one page after another; a second
- * one copies what it sees of the first; nobody waits for cowsnap_begin().
+ * Consistent cut: a writer counts up in sequential pages; a second writer
+ * copies what it sees of the first. Neither waits for cowsnap_begin().
  */
 #define CUT_PAGES 512
 
@@ -539,7 +539,7 @@ static bool wait_for_prefetcher(struct cowsnap *cs, size_t pages)
 	return false;
 }
 
-/* Who goes upward is helped, who goes here and there is left alone. */
+/* Sequential writers get prefetch, random writers do not. */
 static void test_stream(void **state)
 {
 	struct cowsnap *cs = create(64 * MIB, 64 * MIB, 0, 0);
@@ -564,17 +564,17 @@ static void test_stream(void **state)
 	end(cs);
 
 	begin(cs);
-	/* It takes the reader's faults in advance first. */
+	/* The prefetcher first takes the reader's faults in advance. */
 	usleep(slow(500000));
 	getrusage(RUSAGE_THREAD, &before);
 	for (i = 0; i < pages; i++) {
 		word[i * PAGE_WORDS] = 0;
-		/* It sees the stream from its first pages. */
+		/* The prefetcher sees the stream from its first pages. */
 		if (!(i % 16) && late < 64 && i + 32 < pages)
 			late += !wait_for_prefetcher(cs, i + 32);
 	}
 	getrusage(RUSAGE_THREAD, &after);
-	print_message("# upward: %ld faults for %zu pages\n",
+	print_message("# sequential: %ld faults for %zu pages\n",
 		      after.ru_minflt - before.ru_minflt, pages);
 	assert_in_range(after.ru_minflt - before.ru_minflt, 0, pages / 4);
 	end(cs);
@@ -667,7 +667,7 @@ static void test_cowkv(void **state)
 	unlink("/tmp/kv");
 }
 
-/* A child that cleans up what it has inherited waits for nobody's thread. */
+/* A child that cleans up what it has inherited waits for no thread. */
 static void test_child_forgets(void **state)
 {
 	uint64_t budget;
