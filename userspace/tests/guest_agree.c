@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whoever counts COW faults must come to the same number: histogram, log,
- * statistics, getrusage, delay accounting. And the data must be right in every
- * arm and workload. Runs in the guest, with the module loaded.
+ * All counters of COW faults must agree: histogram, log, statistics, getrusage,
+ * delay accounting. The data must be right in every arm and workload. Runs in
+ * the guest, with the module loaded.
  */
 #include "tests/guest.h"
 
@@ -23,11 +23,11 @@
 #define HUGE_PAGES (PAGES / 512)
 /* /proc/kpageflags */
 #define KPF_LRU (1ULL << 5)
-/* Two copies, for each of three that run at a time. */
+/* Two copies, for each of three concurrent processes. */
 #define POOL (3 * 2 * HUGE_PAGES)
 
 /**
- * struct arm - a way to have pages
+ * struct arm - a configuration of pages
  * @name: the name in the report
  * @kind: for cowbench
  * @policy: NULL: precopy stays off

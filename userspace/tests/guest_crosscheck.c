@@ -2,8 +2,8 @@
 /*
  * One writer, five observers: the module's histogram, the log, cowlat, the
  * kernel's delay accounting and the writer itself. Counts must be the same,
- * times within what the probes are measured to cost. With $OUT, the figures are
- * left in crosscheck.csv for the report. Runs in the guest, with the module.
+ * times within the measured cost of the probes. With $OUT, the figures are
+ * written to crosscheck.csv for the report. Runs in the guest, with the module.
  */
 #include "tests/guest.h"
 
@@ -23,7 +23,7 @@
 #define PAGES (BYTES / PAGE_BYTES)
 #define HUGE_PAGES (BYTES / HUGE_BYTES)
 
-/* Who looks on; a bit each. */
+/* The observers, one bit each. */
 enum observer {
 	DEBUGFS = 1,
 	DMESG = 2,
@@ -33,7 +33,7 @@ enum observer {
 };
 
 /**
- * struct arm - a way to have pages
+ * struct arm - a configuration of pages
  * @name: the name in the report
  * @kind: of pages
  * @policy: NULL: precopy stays off
@@ -349,18 +349,18 @@ static void test_crosscheck(void **state)
 	if (csv)
 		fflush(csv);
 
-	/* Counts: the same, with everybody. */
+	/* Counts are the same with every observer. */
 	assert_int_equal(all.user.count, arm->faults);
 	assert_int_equal(all.debugfs.count, arm->faults);
 	assert_int_equal(all.dmesg.count, arm->faults);
 	assert_int_equal(all.bpf.count, arm->faults);
 	assert_int_equal(delays.count, arm->faults);
-	/* Nobody who was not asked has seen anything. */
+	/* Disabled observers have seen nothing. */
 	assert_int_equal(none.debugfs.count, 0);
 	assert_int_equal(none.dmesg.count, 0);
 	assert_int_equal(none.delays.count, 0);
 
-	/* The tracepoint's time: whoever listens to it has the same. */
+	/* All listeners on the tracepoint see the same time. */
 	expect_same(&all.debugfs, &all.bpf);
 	assert_int_equal(all.debugfs.avg, all.dmesg.avg);
 	assert_int_equal(all.debugfs.min, all.dmesg.min);
