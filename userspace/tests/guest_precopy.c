@@ -437,7 +437,7 @@ static int child_leaves(void)
 	return 0;
 }
 
-/* What nobody else has any more is not copied, and keeps its frame. */
+/* A page that is no longer shared is not copied, and keeps its frame. */
 static void test_reuse(void **state)
 {
 	long faults;
@@ -578,7 +578,7 @@ static void test_page_table_end(void **state)
 	start_child(child_checks);
 	leave(end, end + 64);
 	if (arm->window == 2) {
-		/* Nothing is left of this window, so nobody looks at it. */
+		/* No page of this window is left, so no fault judges it. */
 		window_counts();
 		counts = window_counts();
 		*(volatile uint64_t *)page_at(end - 1) = word_of(end - 1, 0, 1);
@@ -912,7 +912,7 @@ static void test_freed_by_child(void **state)
 		skip();
 	fill_region(PAGES);
 	start_child(child_checks);
-	/* Half of them: what nobody writes is mapped clean. */
+	/* Half of them: pages that no process writes are mapped clean. */
 	for (i = 0; i < PAGES; i++)
 		if (i % 16 < 8)
 			write_page(i, 2);

@@ -137,9 +137,9 @@ static int program_fork(int times)
 		child = fork_saver(&release);
 		printf("own %zu\n", settle(PAGES));
 		end_saver(child, release);
-		/* Nobody shares them now. */
+		/* No other process shares the pages now. */
 		if (own_pages(0, PAGES) != PAGES)
-			give_up("pages are shared with nobody");
+			give_up("unshared pages are counted as shared");
 	}
 	return 0;
 }
@@ -548,7 +548,7 @@ static int program_setuid(int when)
 	child = fork();
 	if (!child) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		/* Nobody's child has the kept descriptor. */
+		/* No child has the kept descriptor. */
 		_exit(fcntl(200, F_GETFD) >= 0);
 	}
 	if (waitpid(child, &release, 0) != child)
@@ -635,7 +635,7 @@ static int program_clone(int unused)
 	return WEXITSTATUS(status);
 }
 
-/* What needs a single-threaded process, right after a child and beside one. */
+/* Calls that need a single-threaded process, after a child and during one. */
 static int program_setns(int unused)
 {
 	int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), release;
@@ -654,9 +654,9 @@ static int program_setns(int unused)
 	child = fork_saver(&release);
 	usleep(20000);
 	if (setns(fd, CLONE_NEWNS))
-		give_up("setns beside a child");
+		give_up("setns during a child");
 	if (unshare(CLONE_NEWNS))
-		give_up("unshare beside a child");
+		give_up("unshare during a child");
 	printf("own %zu\n", settle(PAGES));
 	end_saver(child, release);
 	return 0;
@@ -1066,7 +1066,7 @@ static void test_hot_first(void **state)
 	expect_success(run(text, sizeof(text), "COWWARM_BUDGET=12M", "hot 4"),
 		       text);
 	assert_in_range(said(text, "hot "), HOT_PAGES * 9 / 10, HOT_PAGES);
-	/* Whose place is not where the warmer would have begun anyway. */
+	/* The hot block is not where the warmer would have begun anyway. */
 	assert_true(HOT_BLOCK > 6 && HOT_BLOCK + HOT_BLOCKS < 26);
 }
 
@@ -1138,7 +1138,7 @@ static void test_closes(void **state)
 	assert_int_equal(said(text, "fd "), 3);
 }
 
-/* It takes from nobody who wants the processor more. */
+/* The warmer yields the processor to threads of higher priority. */
 static void test_yields(void **state)
 {
 	char text[4096];
@@ -1379,7 +1379,7 @@ static void test_realtime(void **state)
 	assert_int_equal(said(text, "policy "), SCHED_OTHER);
 }
 
-/* Standard error may be a pipe that nobody reads any more. */
+/* Standard error may be a pipe without a reader. */
 static void test_broken_stderr(void **state)
 {
 	char command[256];
