@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * manual_cow(): what it must do to each kind of memory, what it must answer to
- * each bad input, that no write is lost, and a million random calls whose
- * answers are known beforehand.
+ * manual_cow(): its effect on each kind of memory, its result for each bad
+ * input, no lost writes, and a million random calls with results known
+ * beforehand.
  */
 #include "tests/guest.h"
 
@@ -114,7 +114,7 @@ static void check_holder(const struct cow *cow, const unsigned char *expected)
 	close(fd);
 }
 
-/* One call for a whole region: ours, no fault, nothing changed for anyone. */
+/* One call for a whole region: all copied, no fault, no content changed. */
 static void whole_region(enum cow_kind kind)
 {
 	const size_t bytes = 8 * HUGE_BYTES;
@@ -560,7 +560,7 @@ struct unprotector {
 	size_t faults;
 };
 
-/* Let each write-protected page go when somebody waits for it. */
+/* Unprotect each write-protected page when a thread waits for it. */
 static void *unprotect(void *arg)
 {
 	struct unprotector *u = arg;
@@ -581,7 +581,7 @@ static void *unprotect(void *arg)
 	return NULL;
 }
 
-/* Who watches writes is asked, as for any write. */
+/* A userfaultfd handler is asked, as for any write. */
 static void test_userfaultfd(void **state)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -917,7 +917,7 @@ static void remap(void)
 		madvise(addr, bytes, draw(2) ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
-/* A child whose view is not to change, apart from shared pages. */
+/* A child whose view must not change, apart from shared pages. */
 static void fuzz_child(int answer)
 {
 	unsigned char byte = 1;

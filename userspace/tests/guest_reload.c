@@ -249,7 +249,7 @@ static void test_load_twice(void **state)
 	expect_gone();
 }
 
-/* With everything on and nobody else at work, faults are as before again. */
+/* Unloaded with everything on, in an idle guest: faults are as before. */
 static void test_unload_switched_on(void **state)
 {
 	const size_t pages = HUGE_BYTES / PAGE_BYTES;
