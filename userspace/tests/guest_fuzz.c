@@ -506,7 +506,7 @@ static bool apply(const struct op *op)
 	}
 	if (!tell(op))
 		return false;
-	/* Who looks at what it has not touched? */
+	/* Let all processes check what they have not touched. */
 	if (strchr("fxwWF", op->letter))
 		for (all.slot = 0; all.slot < SLOTS; all.slot++)
 			if (slots[all.slot].pid && !tell(&all))
@@ -623,11 +623,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 's':
 		if (!parse_u64(arg, &option.seed))
-			argp_error(state, "--seed: not a number: %s", arg);
+			argp_error(state,
+				   "invalid --seed '%s': expected a number",
+				   arg);
 		break;
 	case 't':
 		if (!parse_u64(arg, &option.seconds))
-			argp_error(state, "--seconds: not a number: %s", arg);
+			argp_error(state,
+				   "invalid --seconds '%s': expected a number",
+				   arg);
 		break;
 	case 'l':
 		if (!parse_u64(arg, &option.length) || !option.length ||
@@ -642,7 +646,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		option.print = true;
 		break;
 	case ARGP_KEY_ARG:
-		argp_error(state, "what is %s?", arg);
+		argp_error(state, "unexpected argument '%s'", arg);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

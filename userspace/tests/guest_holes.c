@@ -133,7 +133,7 @@ static bool run_attack(unsigned char *mem, size_t bytes, int uffd,
 	}
 	atomic_store(&attack.stop, true);
 	if (uffd >= 0) {
-		/* Whoever waits for an event goes on. */
+		/* Wake the threads that wait for an event. */
 		struct uffdio_range range = { (uintptr_t)mem, bytes };
 
 		ioctl(uffd, UFFDIO_UNREGISTER, &range);
@@ -210,7 +210,7 @@ static void test_dirty_cow(void **state)
 		fail_msg("%s: the file was written", arm->name);
 }
 
-/* CVE-2017-1000405: the huge zero page is everybody's. */
+/* CVE-2017-1000405: all processes share the huge zero page. */
 static bool zero_page_changed(void *arg)
 {
 	const volatile uint64_t *words = arg;
