@@ -69,7 +69,7 @@ static int arm_begin(void **state)
 static int arm_end(void **state)
 {
 	(void)state;
-	/* A child whose own check failed has no business here. */
+	/* A child whose own check failed must not run the cleanup. */
 	if (getpid() != runner)
 		_exit(96);
 	if (clean_up_arm)

@@ -411,7 +411,7 @@ static void begin(struct bench *bench, const char *fmt, va_list ap)
 }
 
 /**
- * bench_begin - start cowbench, to run beside this process
+ * bench_begin - start cowbench, concurrent with this process
  * @bench: the result, after bench_end()
  * @fmt: its arguments, separated by blanks; --csv is added
  */
@@ -749,12 +749,13 @@ void read_entries(const char *path, uint64_t first, uint64_t *entries,
 }
 
 /**
- * stay_on_one_cpu - run on one CPU, or on all that there were before
- * @on: which of both
+ * stay_on_one_cpu - run on one CPU, or on all CPUs that were allowed before
+ * @on: true: on one CPU
  *
- * A page in another CPU's LRU cache has a reference that nobody can tell from
- * somebody else's: it is copied, not reused, and the window around a fault on it
- * is not served. So who expects exact numbers does not move between CPUs.
+ * Another CPU's LRU cache may hold a reference to a page. The kernel cannot
+ * tell this reference from another holder's: it copies the page, does not reuse
+ * it, and serves no window around a fault on it. A test that expects exact
+ * numbers therefore does not move between CPUs.
  */
 void stay_on_one_cpu(bool on)
 {

@@ -263,7 +263,7 @@ static void test_exact(void **state)
 			json_u64(cowlat.out, "sum"));
 	cow_check(&cow, 0, 1);
 
-	/* After a fork whose child has gone there is nothing to copy. */
+	/* After a fork whose child has ended, no page needs a copy. */
 	other = fork();
 	assert_true(other >= 0);
 	if (!other)
