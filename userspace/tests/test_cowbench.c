@@ -495,7 +495,7 @@ static void test_files(void **state)
 	assert_int_equal(cell(cells, MIN), smallest);
 }
 
-/* The check of every byte can fail, whoever looks. */
+/* The check of every byte can fail in either process. */
 static void test_corrupt(void **state)
 {
 	static const struct {
@@ -582,7 +582,7 @@ static void test_bad_input(void **state)
 		{ "-d /nonexistent -l timing", 1, "--listen" },
 		{ "-d /dev -l null,", 1, "--listen" },
 		{ "-d /dev -l ../dev/null", 1, "--listen" },
-		/* Exists, but there is no file pid beside it. */
+		/* Exists, but has no file pid. */
 		{ "-d /dev -l null", 1, "--listen" },
 		{ "stray", 1, "unexpected argument 'stray', see --help\n" },
 		{ "--no-such-option", 1, "--no-such-option" },

@@ -140,7 +140,7 @@ static void test_help(void **state)
 	}
 }
 
-/* A kernel without the call: everybody says so, or keeps quiet. */
+/* A kernel without the call: each program says so, or prints nothing. */
 static void test_enosys(void **state)
 {
 	(void)state;

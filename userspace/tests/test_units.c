@@ -322,7 +322,7 @@ static void test_region_check(void **state)
 	}
 	region_check(&region, 3, WHO_CHILD, touched, &v);
 	assert_int_equal(v.wrong, 0);
-	/* Seen by the wrong process, by nobody, or one page too far. */
+	/* Checked as the wrong process, with no writes, or one page too far. */
 	region_check(&region, 3, WHO_PARENT, touched, &v);
 	assert_true(v.wrong > 0);
 	region_check(&region, 3, WHO_OLD, touched, &v);
