@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Sourced by the scripts here: how to speak, how to fail, where things are.
+# Sourced by the scripts here: messages, errors and paths.
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -58,7 +58,7 @@ slow_loop() {
 	for ((i = 0; i < 300000; i++)); do :; done
 }
 
-# minutes SECONDS: as a person says it, on a host that is SLOW
+# minutes SECONDS: as text, scaled by SLOW
 minutes() {
 	awk -v slow="${SLOW:-1}" "BEGIN {
 		n = $1 * slow
@@ -66,9 +66,9 @@ minutes() {
 	}"
 }
 
-# What a flavour is: lab is what users get, debug sees mistakes, kcsan sees
-# data races, stock is the same kernel as lab without the patches, mutant is for
-# make mutate: it sees some mistakes, and links quickly.
+# The flavours: lab is for users, debug detects mistakes, kcsan detects data
+# races, stock is the same kernel as lab without the patches, mutant is for
+# make mutate: it detects some mistakes, and links quickly.
 flavour() {
 	one_of flavour "$1" lab debug kcsan stock mutant
 	tree=$build/$1/linux
@@ -113,19 +113,19 @@ column() {
 		NR == 2 { print $n }' "$2"
 }
 
-# guest_once OUT OPTIONS...: run cowguest, with OUT for the results, and what it
-# says of the guest's end in OUT too
+# guest_once OUT OPTIONS...: run cowguest; its results, and its messages about the
+# guest's end, go to OUT
 guest_once() {
 	local out=$1
 	shift
 	mkdir -p "$out"
-	# Ctrl-C is for cowguest, which has something to say to it.
+	# cowguest handles Ctrl-C and prints a message.
 	{ "$build/host/cowguest" --out "$out" "$@" 2>&1 >&3 | tee -i "$out/cowguest.log" >&2; } 3>&1
 }
 
-# run_guest OUT OPTIONS...: the same; again, twice at most, where the emulator's
-# own bug ended it, which has nothing to do with ours: multi-threaded TCG before
-# QEMU 8.1 may run into a static branch's int3 after the kernel has taken it away.
+# run_guest OUT OPTIONS...: the same, repeated at most twice where a bug of the
+# emulator ended the guest: multi-threaded TCG before QEMU 8.1 may execute a static
+# branch's int3 after the kernel has removed it.
 run_guest() {
 	local out=$1 try status
 	shift
