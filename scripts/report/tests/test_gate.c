@@ -94,7 +94,7 @@ static void test_other_versions(void **state)
 	other[1].compiler = (char *)"gcc 14";
 	other[2].qemu = (char *)"10.0";
 	for (size_t i = 0; i < ARRAY_SIZE(other); i++) {
-		/* all dearer by a half: nobody's fault; ratios are as they were */
+		/* all cost half as much again, as on another machine; same ratios */
 		assert_int_equal(judge(&other[i], 1500, 750, &said), 0);
 		assert_non_null(strstr(said, "# SKIP the reference is of"));
 		free(said);

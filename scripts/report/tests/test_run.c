@@ -44,7 +44,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Run it on the copy; its words go to files out and err beside it */
+/* Run the report on the copy; its output goes to files out and err there */
 static int report(const char *opts)
 {
 	return sh("cd %s && $COWREPORT %s run >out 2>err", tmp, opts);
@@ -306,7 +306,7 @@ static void test_truncated_cell(void **state)
 		"next,seq,wall,user,touch,8,20,6,19,21,22,23,40,2,4,4,0,82.5,"));
 }
 
-/* A cell that nobody listened to lacks nothing */
+/* A cell without tracing is complete */
 static void test_unheard(void **state)
 {
 	static const char kv[] = "run/raw/wall/snapshot-all.kv.1";
