@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
-# The jobs that are more than a cell of cowbench. Sourced by jobs.sh.
+# The jobs other than cells of cowbench. Sourced by jobs.sh.
 #
 # experiment ARM NAME ROUND leaves its results in experiments/ARM.NAME.ROUND/;
 # each program's head says what is in its CSV. NAME is
@@ -14,8 +14,8 @@
 #	memory			the least memory, by workload: memory.csv
 #				(memlimit.c, its columns after one `workload`)
 #
-# and cowlab's counters are in stats beside them. COW_quick=1: less of each;
-# COW_keys: so many in Redis.
+# and cowlab's counters are in stats in the same folder. COW_quick=1: less of each;
+# COW_keys: number of keys in Redis.
 
 experiment() {
 	cell_dir=$OUT/experiments/$1.$2.$3
@@ -55,7 +55,7 @@ redis_arm() {
 	*) set_arm "$1" >/dev/null || return 1 ;;
 	esac
 	case $1 in
-	# No program has advised anything: the administrator has.
+	# The administrator sets this; no program calls madvise().
 	fixed | adaptive | cowwarm) set_sizes always 16 32 64 128 ;;
 	esac
 }
@@ -64,7 +64,7 @@ redis_arm() {
 # in the server; a smaller guest, CLOCK=icount and QUICK get a quarter.
 redis() {
 	large=$(awk '/^MemTotal/ { print ($2 > 1500000) }' /proc/meminfo)
-	# An instruction counted takes ten times as long.
+	# A counted instruction takes ten times as long.
 	[ "${COW_quick:-0}${COW_clock:-}" = 0wall ] || large=0
 	case $2 in
 	64) keys=${COW_keys:-$((large ? 1700000 : 425000))} ;;
@@ -73,7 +73,7 @@ redis() {
 	server=redis-server
 	case $1 in
 	thp)
-		# Redis asks not to be given huge pages where all are.
+		# Redis opts out of huge pages where they are always on.
 		echo always >"${thp:?}"/enabled
 		server="redis-server --disable-thp no"
 		;;
@@ -100,7 +100,7 @@ experiment_prefork() {
 experiment_fork() {
 	options=$(set_arm "$1") || return 1
 	sizes=$(pick "16M 64M" "16M 64M 256M")
-	# Both processes may come to hold all of it.
+	# Both processes may finally own all of the data set.
 	[ "${COW_quick:-0}" = 1 ] ||
 		awk '/^MemAvailable/ { exit $2 > 2400000 }' /proc/meminfo || sizes="$sizes 1G"
 	for size in $sizes; do
@@ -126,15 +126,15 @@ experiment_scaling() {
 	done
 	available=$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)
 	for mib in 16 64 256 1024 4096; do
-		# Both processes come to hold all of it, and precopy is off where
-		# there is not room for all of it again.
+		# Both processes finally own all of the memory. Precopy is off where
+		# free memory does not suffice for a second copy.
 		[ $((mib * 1024 * 32 / 10)) -gt "$available" ] ||
 			[ "${COW_quick:-0}$mib" -gt 1064 ] ||
 			scale 1 shared ${mib}M || return 1
 	done
 }
 
-# The workloads that tell a policy that copies too much from one that does not.
+# The workloads that distinguish a policy that copies too much from others.
 experiment_memory() {
 	options=$(set_arm "$1") || return 1
 	for workload in seq sparse8 sparse64; do
