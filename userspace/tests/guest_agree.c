@@ -361,7 +361,8 @@ int main(int argc, char **argv)
 		ARM_TEST(test_data, 11, "hugetlb_fixed64"),
 	};
 
-	(void)argc;
 	again_with_delays(argv);
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests_name("guest_agree", tests, NULL, NULL);
 }
