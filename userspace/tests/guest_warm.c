@@ -770,7 +770,7 @@ static int program_many(int count)
 	return 0;
 }
 
-static volatile sig_atomic_t forks_in_handler;
+static volatile sig_atomic_t forks_in_handler, handled;
 
 static void fork_in_handler(int sig)
 {
@@ -784,6 +784,7 @@ static void fork_in_handler(int sig)
 		waitpid(child, NULL, 0);
 		forks_in_handler++;
 	}
+	handled++;
 	errno = error;
 }
 
@@ -792,16 +793,25 @@ static int program_handler(int flags)
 {
 	struct sigaction action = { .sa_handler = fork_in_handler,
 				    .sa_flags = flags };
-	struct itimerval timer = { { 0, 3000 }, { 0, 3000 } };
+	const struct itimerval once = { .it_value = { 0, 3000 } };
 	unsigned int threads = 0;
+	int armed = -1;
 	stack_t stack = { .ss_sp = map_bytes(64 << 10), .ss_size = 64 << 10 };
 
 	alarm(slow(60));
 	if (sigaltstack(&stack, NULL) || sigaction(SIGPROF, &action, NULL))
 		give_up("sigaction");
-	setitimer(ITIMER_PROF, &timer, NULL);
 	while (forks_in_handler < 100) {
 		void *volatile p = malloc(100 + forks_in_handler);
+
+		/*
+		 * Armed for one signal at a time: where a fork takes longer than
+		 * a timer's interval, handlers would nest without end.
+		 */
+		if (armed != handled) {
+			armed = handled;
+			setitimer(ITIMER_PROF, &once, NULL);
+		}
 
 		free(p);
 		if (!(forks_in_handler % 16))
@@ -1305,6 +1315,7 @@ static void test_seccomp(void **state)
 
 static void test_many_children(void **state)
 {
+	const char *flavour = getenv("COW_flavour");
 	char text[4096];
 
 	(void)state;
@@ -1313,6 +1324,9 @@ static void test_many_children(void **state)
 		       text);
 	/* What one child shares is shared with the next one again. */
 	assert_in_range(said(text, " forks, "), 4096 - 256, 4096);
+	/* So many forks take minutes there. */
+	if (flavour && !strcmp(flavour, "debug"))
+		return;
 	/* More than are watched one by one. */
 	expect_success(run(text, sizeof(text),
 			   "COWWARM_VERBOSE=1 COWWARM_BUDGET=16M", "many 1100"),
