@@ -38,9 +38,14 @@
  *   half	of the neighbours unwritten: about where a window of any size
  *		costs more than it saves.
  *
- * State. One word in the VMA (vma->cow_hint, stream.h) holds two streams, the
- * most recently used first, so that two writers in one VMA do not evict each
- * other. Concurrent faults race on the word, fork() copies it, and split, merge
+ * Tight memory. A window that follows one whose neighbours have all been written
+ * says so (COW_WINDOW_PROVEN): the mechanism opens it where memory is tight,
+ * too. A refused stream restarts with one page, and the habit starts to earn its
+ * allowance anew.
+ *
+ * State. One word of the VMA (cow_hint(), stream.h) holds two streams, the most
+ * recently used first, so that two writers in one VMA do not evict each other.
+ * Concurrent faults race on the word, in a child it is empty, and split, merge
  * and mremap() leave it stale. A wrong word can only lead to a window of the
  * wrong size: the policy uses no address from the word that lies outside the
  * fault's own VMA.
@@ -80,15 +85,21 @@ static unsigned int new_stream(struct vm_area_struct *vma, u64 streams,
 	return 0;
 }
 
-/* The size of the stream's next window in pages; 1 means restart. */
+/*
+ * The size of the stream's next window in pages; 1 means restart. *@proven is
+ * set if all neighbours of its last window have been written.
+ */
 static __always_inline unsigned int grow_stream(struct vm_fault *vmf,
-						u32 stream)
+						u32 stream,
+						unsigned int *proven)
 {
 	unsigned int limit = rounddown_pow_of_two(cow_window_limit());
 	unsigned int pages = stream_pages(stream), seen, written;
 
 	seen = stream_written(vmf, stream, stream & STREAM_DOWN ? pages - 1 : 0,
 			      &written);
+	if (written == seen && (seen || pages == 1))
+		*proven = cow_window_set_proven(seen);
 	/* The run continues past the window that the habit opened. */
 	if (stream & STREAM_HABIT && stream_run(stream) == pages + 1 &&
 	    pages < limit && 2 * written >= seen)
@@ -107,7 +118,7 @@ static noinline unsigned int follow_stream(struct vm_fault *vmf, u64 streams)
 	unsigned long page = vmf->address >> PAGE_SHIFT;
 	unsigned long table = round_down(page, PTRS_PER_PTE);
 	u32 stream = streams, other = streams >> 32;
-	unsigned int pages = 0, run, before = 0, after = 0;
+	unsigned int pages = 0, run, before = 0, after = 0, proven = 0;
 	unsigned long align = 1;
 
 	if (!stream_goes_on(stream, page)) {
@@ -122,7 +133,7 @@ static noinline unsigned int follow_stream(struct vm_fault *vmf, u64 streams)
 	if (run == 1)
 		pages = habit_open(vmf, &stream);
 	if (!pages) {
-		pages = grow_stream(vmf, stream);
+		pages = grow_stream(vmf, stream, &proven);
 		align = pages;
 		if (pages == 1) {
 			stream &= ~STREAM_HABIT;
@@ -153,7 +164,23 @@ static noinline unsigned int follow_stream(struct vm_fault *vmf, u64 streams)
 	habit_keep(vma, stream);
 	if (pages == 1)
 		return 0;
-	return cow_window(before, after) | large_flag();
+	return cow_window(before, after) | proven | large_flag();
+}
+
+/**
+ * adaptive_refused - restart the stream whose window was refused for memory
+ * @vmf: the fault that asked for it
+ *
+ * Context: of a policy's served().
+ */
+void adaptive_refused(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long page = vmf->address >> PAGE_SHIFT;
+
+	streams_write(vma, stream_of(page + 1, 1, 1, 0),
+		      streams_read(vma) >> 32);
+	habit_refused(vma);
 }
 
 /**

@@ -53,9 +53,8 @@ static void habit_write(struct habit *habit, unsigned int run,
 
 /*
  * The PTE of @page in the fault's VMA, or NULL. The caller may read from there
- * to the end of the page table. The table may be another one than the one whose
- * lock is held: no table of the VMA is freed while the fault holds the VMA's or
- * the mm's lock, and policies run under rcu_read_lock().
+ * to the end of the page table, under rcu_read_lock(): the table may be another
+ * one than the one whose lock is held, and a kernel may free it meanwhile.
  */
 static pte_t *vma_ptes(struct vm_fault *vmf, unsigned long page)
 {
@@ -152,6 +151,20 @@ unsigned int habit_open(struct vm_fault *vmf, u32 *stream)
 	habit_write(habit, usual, allowance - pages);
 	*stream |= STREAM_HABIT;
 	return pages;
+}
+
+/**
+ * habit_refused - take the allowance away: memory is tight
+ * @vma: the VMA
+ *
+ * Context: any.
+ */
+void habit_refused(struct vm_area_struct *vma)
+{
+	struct habit *habit = habit_of(vma);
+
+	WRITE_ONCE(habit->last, 0);
+	habit_write(habit, habit_run(READ_ONCE(habit->known)), 0);
 }
 
 /**

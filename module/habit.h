@@ -35,6 +35,7 @@ static inline void habit_keep(struct vm_area_struct *vma, u32 stream)
 }
 
 unsigned int habit_open(struct vm_fault *vmf, u32 *stream);
+void habit_refused(struct vm_area_struct *vma);
 void cow_habits_forget(void);
 
 #endif /* _COWLAB_HABIT_H */

@@ -18,6 +18,13 @@ static const struct {
 #undef POLICY
 };
 
+static void policy_served(struct vm_fault *vmf, const struct cow_result *result);
+
+/* Faults call the chosen policy directly: @window is its callback. */
+static struct cow_policy cowlab_policy = {
+	.served = policy_served,
+};
+
 static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 {
 	unsigned int i;
@@ -29,6 +36,9 @@ static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 		this_cpu_add(cow_stats->reused, result->reused);
 	if (!result->copied) {
 		this_cpu_inc(cow_stats->left);
+		if (result->skipped[COW_SKIP_MEMORY] &&
+		    READ_ONCE(cowlab_policy.window) == adaptive_window)
+			adaptive_refused(vmf);
 		return;
 	}
 	this_cpu_inc(cow_stats->windows);
@@ -44,11 +54,6 @@ static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 }
 
 static unsigned int chosen;
-
-/* Faults call the chosen policy directly: @window is its callback. */
-static struct cow_policy cowlab_policy = {
-	.served = policy_served,
-};
 
 static bool enabled;
 

@@ -11,6 +11,9 @@
 #include "policies.h"
 #undef POLICY
 
+/* adaptive.c */
+void adaptive_refused(struct vm_fault *vmf);
+
 int cow_policy_enable(bool on);
 bool cow_policy_enabled(void);
 int cow_policy_choose(const char *name);

@@ -68,13 +68,13 @@ static inline bool window_within(struct vm_area_struct *vma,
 
 static inline u64 streams_read(struct vm_area_struct *vma)
 {
-	return atomic_long_read(&vma->cow_hint);
+	return atomic_long_read(cow_hint(vma));
 }
 
 static inline void streams_write(struct vm_area_struct *vma, u32 first,
 				 u32 second)
 {
-	atomic_long_set(&vma->cow_hint, (u64)second << 32 | first);
+	atomic_long_set(cow_hint(vma), (u64)second << 32 | first);
 }
 
 static inline bool pte_written(pte_t pte)
