@@ -62,10 +62,11 @@ set_arm() {
 		set_window fixed "${pages%-o?}" "${1##*-o}"
 		;;
 	manual_cow | populate_write | helper)
-		# As for fixed; populate_write does not use the sizes.
+		# As for fixed. MADV_POPULATE_WRITE takes windows while precopy is on.
 		set_sizes madvise 16 32 64 128
 		set_sizes never 2048
 		options="--kind 4k --large-copies"
+		[ "$1" != populate_write ] || echo 1 >"$COWLAB"/precopy
 		case $1 in
 		helper) echo "$options --helper" ;;
 		*) echo "$options --prepare $1" ;;
