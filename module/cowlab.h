@@ -5,6 +5,7 @@
  *
  * main.c	loading and unloading
  * debugfs.c	the files in debugfs
+ * process.c	which processes chose to be served, or not
  * probes.c	the tracepoint probes
  * policy.c	the choice of the policy that serves faults
  * next.c, fixed.c, adaptive.c
@@ -24,6 +25,10 @@
 /* debugfs.c */
 void cow_debugfs_create(void);
 void cow_debugfs_remove(void);
+
+/* process.c */
+int cow_process_set(char *text);
+void cow_process_show(struct seq_file *m);
 
 /* probes.c */
 int cow_probes_init(void);

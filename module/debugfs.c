@@ -20,16 +20,6 @@
 /* Serializes all writes to these files. */
 static DEFINE_MUTEX(knob_lock);
 
-static int set_precopy(u64 val)
-{
-	return cow_policy_enable(val);
-}
-
-static u64 get_precopy(void)
-{
-	return cow_policy_enabled();
-}
-
 static int set_window(u64 val)
 {
 	cow_policy_set_window(val);
@@ -85,7 +75,8 @@ struct knob {
 };
 
 static const struct knob knobs[] = {
-	{ "precopy",	0, 1,			get_precopy,	set_precopy },
+	{ "precopy",	0, 2,			cow_policy_get_precopy,
+						cow_policy_set_precopy },
 	{ "window",	1, COW_WINDOW_MAX,	get_window,	set_window },
 	{ "large_folio", 0, 1,			get_large,	set_large },
 	{ "latency_cap_ns", 0, U64_MAX,		cow_policy_get_cap, set_cap },
@@ -206,6 +197,38 @@ static int stats_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
 
+static int process_show(struct seq_file *m, void *unused)
+{
+	cow_process_show(m);
+	return 0;
+}
+
+static int process_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, process_show, NULL);
+}
+
+static ssize_t process_write(struct file *file, const char __user *buf,
+			     size_t len, loff_t *pos)
+{
+	char text[48];
+	int ret;
+
+	ret = take_text(text, sizeof(text), buf, len);
+	if (!ret)
+		ret = cow_process_set(text);
+	return ret ?: len;
+}
+
+static const struct file_operations process_fops = {
+	.owner		= THIS_MODULE,
+	.open		= process_open,
+	.read		= seq_read,
+	.write		= process_write,
+	.llseek		= seq_lseek,
+	.release	= single_release,
+};
+
 static struct dentry *dir;
 
 /**
@@ -224,6 +247,7 @@ void cow_debugfs_create(void)
 		debugfs_create_file(knobs[i].name, 0600, dir,
 				    (void *)&knobs[i], &knob_fops);
 	debugfs_create_file("policy", 0600, dir, NULL, &policy_fops);
+	debugfs_create_file("process", 0600, dir, NULL, &process_fops);
 	debugfs_create_file("latency_hist", 0600, dir, NULL,
 			    &latency_hist_fops);
 	debugfs_create_file("stats", 0600, dir, NULL, &stats_fops);

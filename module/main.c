@@ -24,7 +24,7 @@ static int __init cowlab_init(void)
 static void __exit cowlab_exit(void)
 {
 	cow_debugfs_remove();
-	cow_policy_enable(false);
+	cow_policy_set_precopy(0);
 	cow_probes_destroy();
 	cow_stats_destroy();
 }

@@ -3,6 +3,7 @@
  * The choice of the policy that serves faults, and the counting of what became
  * of its windows. To add a policy, see policies.h.
  */
+#include <linux/cow_mode.h>
 #include <linux/string.h>
 
 #include "policy.h"
@@ -18,12 +19,10 @@ static const struct {
 #undef POLICY
 };
 
-static void policy_served(struct vm_fault *vmf, const struct cow_result *result);
+static unsigned int chosen;
 
-/* Faults call the chosen policy directly: @window is its callback. */
-static struct cow_policy cowlab_policy = {
-	.served = policy_served,
-};
+/* The knob: 0 nobody, 1 all but those that opted out, 2 those that opted in. */
+static unsigned int precopy;
 
 static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 {
@@ -37,7 +36,7 @@ static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 	if (!result->copied) {
 		this_cpu_inc(cow_stats->left);
 		if (result->skipped[COW_SKIP_MEMORY] &&
-		    READ_ONCE(cowlab_policy.window) == adaptive_window)
+		    policies[READ_ONCE(chosen)].window == adaptive_window)
 			adaptive_refused(vmf);
 		return;
 	}
@@ -53,49 +52,64 @@ static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 	}
 }
 
-static unsigned int chosen;
+/* With precopy at 2; the kernel does not ask for those that opted out. */
+static unsigned int opted_in_window(struct vm_fault *vmf)
+{
+	if (mm_cow_mode(vmf->vma->vm_mm) != PR_COW_ON)
+		return 0;
+	return policies[READ_ONCE(chosen)].window(vmf);
+}
 
-static bool enabled;
+/* Faults call the chosen policy directly: @window is its callback. */
+static struct cow_policy cowlab_policy = {
+	.served = policy_served,
+};
+
+static void policy_update(void)
+{
+	WRITE_ONCE(cowlab_policy.opt_in, precopy == 2);
+	WRITE_ONCE(cowlab_policy.window, precopy == 2 ? opted_in_window :
+					 policies[chosen].window);
+}
 
 /**
- * cow_policy_enable - turn windows on or off for all processes
- * @on: true: faults ask the chosen policy
+ * cow_policy_set_precopy - choose which processes get windows
+ * @val: 0: none; 1: all but those that opted out; 2: those that opted in
  *
  * Context: process context, may sleep; the caller serializes.
  * Return: 0, or -EBUSY if another module has registered a policy.
  */
-int cow_policy_enable(bool on)
+int cow_policy_set_precopy(u64 val)
 {
+	unsigned int old = precopy;
 	int ret = 0;
 
-	if (on == enabled)
-		return 0;
-	if (on) {
-		cowlab_policy.window = policies[chosen].window;
+	precopy = val;
+	policy_update();
+	if (val && !old)
 		ret = cow_policy_register(&cowlab_policy);
-	} else {
+	else if (!val && old)
 		cow_policy_unregister(&cowlab_policy);
-	}
-	if (!ret)
-		enabled = on;
+	if (ret)
+		precopy = old;
 	return ret;
 }
 
 /**
- * cow_policy_enabled - do faults ask the chosen policy?
+ * cow_policy_get_precopy - read the knob `precopy`
  *
- * Context: the caller serializes with cow_policy_enable().
+ * Context: the caller serializes with cow_policy_set_precopy().
  */
-bool cow_policy_enabled(void)
+u64 cow_policy_get_precopy(void)
 {
-	return enabled;
+	return precopy;
 }
 
 /**
  * cow_policy_choose - switch to another policy, from the next fault on
  * @name: the policy's name
  *
- * Context: the caller serializes with cow_policy_enable().
+ * Context: the caller serializes with cow_policy_set_precopy().
  * Return: 0, or -EINVAL if no policy has this name.
  */
 int cow_policy_choose(const char *name)
@@ -105,7 +119,7 @@ int cow_policy_choose(const char *name)
 	for (i = 0; i < ARRAY_SIZE(policies); i++) {
 		if (!strcmp(policies[i].name, name)) {
 			WRITE_ONCE(chosen, i);
-			WRITE_ONCE(cowlab_policy.window, policies[i].window);
+			policy_update();
 			return 0;
 		}
 	}

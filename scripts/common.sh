@@ -70,7 +70,7 @@ minutes() {
 # races, stock is the same kernel as lab without the patches, mutant is for
 # make mutate: it detects some mistakes, and links quickly.
 flavour() {
-	one_of flavour "$1" lab debug kcsan stock mutant
+	one_of flavour "$1" lab distro debug kcsan stock mutant
 	tree=$build/$1/linux
 }
 
@@ -80,8 +80,13 @@ flavour() {
 fragments() {
 	case $1 in
 	lab) cat qemu/kernel.config ;;
+	distro) cat qemu/kernel.config qemu/distro.config ;;
 	stock) grep -vE '^CONFIG_(COW_|MANUAL_COW)' qemu/kernel.config ;;
-	debug | kcsan | mutant)
+	debug)
+		grep -vhE '^CONFIG_(DEBUG_INFO|JUMP_LABEL)' qemu/kernel.config \
+			qemu/distro.config | cat - qemu/debug.config
+		;;
+	kcsan | mutant)
 		grep -vE '^CONFIG_(DEBUG_INFO|JUMP_LABEL)' qemu/kernel.config |
 			cat - "qemu/$1.config"
 		;;

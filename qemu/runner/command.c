@@ -210,6 +210,7 @@ void qemu_command(const struct opts *o, const char *qemu, struct strvec *cmd)
 {
 	char *line = kernel_line(o);
 	char *path;
+	size_t i;
 
 	strvec_add(cmd, "%s", qemu);
 	args(cmd, "-nodefaults -no-user-config -no-reboot -display none");
@@ -230,6 +231,17 @@ void qemu_command(const struct opts *o, const char *qemu, struct strvec *cmd)
 	strvec_add(cmd, "%u", o->smp);
 	strvec_add(cmd, "-m");
 	strvec_add(cmd, "%s", o->mem);
+	for (i = 0; i < o->nodes.n; i++) {
+		strvec_add(cmd, "-object");
+		strvec_add(cmd, "memory-backend-ram,id=node%zu,size=%s", i,
+			   o->nodes.v[i]);
+		strvec_add(cmd, "-numa");
+		if (i)
+			strvec_add(cmd, "node,nodeid=%zu,memdev=node%zu", i, i);
+		else
+			strvec_add(cmd, "node,nodeid=0,memdev=node0,cpus=0-%u",
+				   o->smp - 1);
+	}
 	strvec_add(cmd, "-kernel");
 	strvec_add(cmd, "%s", o->kernel);
 	if (o->initrds.n) {

@@ -37,6 +37,7 @@ enum {
 	OPT_ACCEL,
 	OPT_SMP,
 	OPT_MEM,
+	OPT_NODE,
 	OPT_APPEND,
 	OPT_TIMEOUT,
 	OPT_STALL,
@@ -65,6 +66,9 @@ static const struct argp_option options[] = {
 	  "auto (default: KVM if a trial boot works, else TCG), tcg or kvm", 2 },
 	{ "smp", OPT_SMP, "N", 0, "Cores (default 2; 1 under icount)", 2 },
 	{ "mem", OPT_MEM, "SIZE", 0, "Memory, such as 1G (default) or 768M",
+	  2 },
+	{ "node", OPT_NODE, "SIZE", 0,
+	  "Memory of a NUMA node; one option per node, together as much as --mem. All cores are on the first",
 	  2 },
 	{ "in-turn", OPT_IN_TURN, NULL, 0,
 	  "Under TCG, run all cores in turn on one thread: slower, but safe for a guest that modifies its code under load (QEMU before 8.1 needs this)",
@@ -211,6 +215,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_MEM:
 		memory(state, arg);
 		o->mem = arg;
+		break;
+	case OPT_NODE:
+		memory(state, arg);
+		strvec_add(&o->nodes, "%s", arg);
 		break;
 	case OPT_APPEND:
 		o->append = *arg ? arg : NULL;
@@ -522,6 +530,7 @@ out:
 	strvec_free(&cmd);
 	findings_free(&r.found);
 	strvec_free(&o.initrds);
+	strvec_free(&o.nodes);
 	strvec_free(&o.allow);
 	free(qemu);
 	return status;

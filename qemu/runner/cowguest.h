@@ -59,6 +59,7 @@ enum accel { ACCEL_AUTO, ACCEL_TCG, ACCEL_KVM };
  * @out: DIR, or NULL (only with @shell)
  * @qemu: QEMU's name or path as given
  * @mem: memory size in QEMU's form
+ * @nodes: memory sizes of the NUMA nodes; empty: no NUMA
  * @append: further kernel arguments, or NULL
  * @kvm_dev: /dev/kvm, or the tests' stand-in
  * @cpuinfo: /proc/cpuinfo, or the tests' stand-in
@@ -81,6 +82,7 @@ struct opts {
 	const char *out;
 	const char *qemu;
 	const char *mem;
+	struct strvec nodes;
 	const char *append;
 	const char *kvm_dev;
 	const char *cpuinfo;

@@ -346,6 +346,19 @@ static void test_print(void **state)
 	assert_false(exists(dir));
 }
 
+static void test_nodes(void **state)
+{
+	(void)state;
+	assert_status(run_fake("good", "--print", "--mem", "1G", "--node",
+			       "768M", "--node", "256M", "--smp", "3"), 0);
+	assert_has(out, "memory-backend-ram,id=node0,size=768M");
+	assert_has(out, "node,nodeid=0,memdev=node0,cpus=0-2");
+	assert_has(out, "memory-backend-ram,id=node1,size=256M");
+	assert_has(out, "node,nodeid=1,memdev=node1");
+	assert_status(run_fake("good", "--print", "--node", "much"), 1);
+	assert_has(err, "much");
+}
+
 #ifdef __x86_64__
 static unsigned long printed_khz(void)
 {
@@ -927,6 +940,7 @@ int main(void)
 		T(test_icount_never_kvm),
 		T(test_initrds_joined),
 		T(test_print),
+		T(test_nodes),
 #ifdef __x86_64__
 		T(test_tsc),
 #endif
