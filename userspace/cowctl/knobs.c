@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Reading and setting the module's files in debugfs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "cowctl/knobs.h"
+
+#define MAX_SETTINGS 32
+
+/* What `set` accepts and `status` shows. */
+const char *const knob_names[] = { "precopy",	     "policy", "window",
+				   "large_folio",    "timing", "log",
+				   "latency_cap_ns", "pid",    NULL };
+
+static const char *folder;
+
+/**
+ * knobs_open - find the module's folder, or exit and say what to do
+ * @dir: the folder
+ */
+void knobs_open(const char *dir)
+{
+	struct stat st;
+
+	folder = dir;
+	if (!stat(dir, &st))
+		return;
+	if (errno == EACCES || geteuid())
+		die("%s: %s: run as root", dir, strerror(errno));
+	if (access("/sys/kernel/debug/.", F_OK) ||
+	    access("/sys/kernel/debug/tracing", F_OK))
+		die("debugfs is not mounted: mount -t debugfs none /sys/kernel/debug");
+	die("%s: the module is not loaded: insmod cowlab.ko (it needs a kernel with the cowlab patches)",
+	    dir);
+}
+
+static void knob_path(const char *name, char *path, size_t size)
+{
+	if (snprintf(path, size, "%s/%s", folder, name) >= (int)size)
+		die("%s/%s: name too long", folder, name);
+}
+
+/**
+ * knob_read_whole - read a file of several lines, or exit
+ * @name: its name
+ * @text: gets its text
+ * @size: size of @text
+ */
+void knob_read_whole(const char *name, char *text, size_t size)
+{
+	char path[512];
+
+	knob_path(name, path, sizeof(path));
+	if (!read_text(path, text, size))
+		die("cannot read %s: %s", path, strerror(errno));
+}
+
+/**
+ * knob_read - read a knob's value, or exit
+ * @name: its name
+ * @text: gets the value; of `policy` the chosen name
+ * @size: size of @text
+ */
+void knob_read(const char *name, char *text, size_t size)
+{
+	char *start, *end;
+
+	knob_read_whole(name, text, size);
+	text[strcspn(text, "\n")] = '\0';
+	start = strchr(text, '[');
+	end = start ? strchr(start, ']') : NULL;
+	if (end) {
+		*end = '\0';
+		memmove(text, start + 1, strlen(start));
+	}
+}
+
+/**
+ * knob_write - set a file
+ * @name: its name
+ * @text: what to write
+ *
+ * Return: 0 or an errno.
+ */
+int knob_write(const char *name, const char *text)
+{
+	ssize_t n, len = strlen(text);
+	char path[512];
+	int fd, err;
+
+	knob_path(name, path, sizeof(path));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	n = write(fd, text, len);
+	err = n == len ? 0 : n < 0 ? errno : EIO;
+	close(fd);
+	return err;
+}
+
+static bool known(const char *name)
+{
+	size_t i;
+
+	for (i = 0; knob_names[i]; i++)
+		if (!strcmp(knob_names[i], name))
+			return true;
+	return false;
+}
+
+/**
+ * knobs_set - set several knobs, or none
+ * @settings: NAME=VALUE each, NULL at the end; changed
+ *
+ * If the module refuses one, those that were set get their old values again, and
+ * the program exits.
+ */
+void knobs_set(char **settings)
+{
+	char old[MAX_SETTINGS][64];
+	int i, n, err = 0;
+
+	for (n = 0; settings[n]; n++) {
+		char *value = strchr(settings[n], '=');
+
+		if (n == MAX_SETTINGS)
+			die("set: more than %d settings", MAX_SETTINGS);
+		if (!value || !value[1])
+			die("set: invalid '%s': expected NAME=VALUE",
+			    settings[n]);
+		*value = '\0';
+		if (!known(settings[n]))
+			die("set: no knob '%s'; `cowctl status` lists them",
+			    settings[n]);
+		knob_read(settings[n], old[n], sizeof(old[n]));
+	}
+	for (i = 0; i < n && !err; i++)
+		err = knob_write(settings[i],
+				 settings[i] + strlen(settings[i]) + 1);
+	if (!err)
+		return;
+	n = i - 1;
+	for (i = n - 1; i >= 0; i--)
+		if (knob_write(settings[i], old[i]))
+			fprintf(stderr, "cowctl: %s stays changed\n",
+				settings[i]);
+	if (err == EBUSY)
+		die("set: %s=%s: another module has registered a policy; nothing was changed",
+		    settings[n], settings[n] + strlen(settings[n]) + 1);
+	die("set: %s does not accept '%s' (%s); nothing was changed",
+	    settings[n], settings[n] + strlen(settings[n]) + 1, strerror(err));
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The module's files in debugfs. */
+#ifndef COWCTL_KNOBS_H
+#define COWCTL_KNOBS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+extern const char *const knob_names[];
+
+void knobs_open(const char *dir);
+void knob_read(const char *name, char *text, size_t size);
+void knob_read_whole(const char *name, char *text, size_t size);
+int knob_write(const char *name, const char *text);
+void knobs_set(char **settings);
+
+#endif /* COWCTL_KNOBS_H */
