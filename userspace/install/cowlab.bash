@@ -19,6 +19,7 @@ _cowlab() {
 	cowbench:-l | cowbench:--listen) words='timing log timing,log' ;;
 	cowbench:-w | cowbench:--writer) words='parent child both' ;;
 	cowbench:-H | cowbench:--csv-header) words='yes no' ;;
+	cowctl:cowctl) words='status set run attach' ;;
 	cowkv:-m | cowkv:--snapshot) words='cowsnap fork none' ;;
 	cowkv:-p | cowkv:--pattern) words='rand seq' ;;
 	cowguest:--accel) words='auto tcg kvm' ;;
@@ -37,5 +38,5 @@ _cowlab() {
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
-complete -o default -F _cowlab cowbench cowguest cowkv cowlat cowreport forkcost \
+complete -o default -F _cowlab cowbench cowctl cowguest cowkv cowlat cowreport forkcost \
 	manual_cow memlimit prefork redisload scaling

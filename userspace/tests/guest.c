@@ -652,16 +652,30 @@ uint64_t cow_smaps(const struct cow *cow, const char *key)
 }
 
 /**
+ * cow_end_holder - end the holder: the memory is this process' alone
+ * @cow: the memory
+ */
+void cow_end_holder(struct cow *cow)
+{
+	pid_t holder = cow->holder;
+	int status;
+
+	cow->holder = 0;
+	present.holder = 0;
+	if (!holder)
+		return;
+	close(cow->release);
+	assert_int_equal(waitpid(holder, &status, 0), holder);
+	assert_int_equal(status, 0);
+}
+
+/**
  * cow_release - end the holder and unmap
  * @cow: the memory
  */
 void cow_release(struct cow *cow)
 {
-	int status;
-
-	close(cow->release);
-	assert_int_equal(waitpid(cow->holder, &status, 0), cow->holder);
-	assert_int_equal(status, 0);
+	cow_end_holder(cow);
 	assert_int_equal(munmap(cow->map, cow->map_bytes), 0);
 	present.map = NULL;
 }

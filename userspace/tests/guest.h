@@ -148,6 +148,7 @@ void rseq_settle(void);
 uint64_t cow_write(const struct cow *cow, size_t first, size_t step);
 void cow_check(const struct cow *cow, size_t first, size_t step);
 uint64_t cow_smaps(const struct cow *cow, const char *key);
+void cow_end_holder(struct cow *cow);
 void cow_release(struct cow *cow);
 void cow_forget(void);
 

@@ -49,7 +49,7 @@ static void test_files(void **state)
 		"precopy",	  "policy",	  "window",
 		"timing",	  "log",	  "pid",
 		"stats",	  "reset",	  "large_folio",
-		"latency_cap_ns", "latency_hist",
+		"latency_cap_ns", "latency_hist", "process",
 	};
 	struct stat st;
 	char path[128];
@@ -74,6 +74,7 @@ static void test_good_values(void **state)
 		const char *shown;
 	} good[] = {
 		{ "precopy", "1", "1" },
+		{ "precopy", "2", "2" },
 		{ "precopy", "0\n", "0" },
 		{ "timing", "1\n", "1" },
 		{ "timing", "0", "0" },
@@ -180,6 +181,12 @@ static const struct value bad_switches[] = {
 	VALUE("18446744073709551615"),
 };
 
+static const struct value bad_precopy[] = {
+	VALUE("3"),
+	VALUE("on"),
+	VALUE("18446744073709551615"),
+};
+
 static const struct value bad_windows[] = {
 	VALUE("0"),
 	VALUE("65"),
@@ -238,7 +245,7 @@ struct knob {
 #define BAD(list) list, ARRAY_SIZE(list)
 
 static const struct knob knobs[] = {
-	{ "precopy", "1", "0", BAD(bad_switches), true },
+	{ "precopy", "1", "0", BAD(bad_precopy), true },
 	{ "timing", "1", "0", BAD(bad_switches), true },
 	{ "log", "1", "0", BAD(bad_switches), true },
 	{ "window", "7", "64", BAD(bad_windows), true },
