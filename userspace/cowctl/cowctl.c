@@ -40,9 +40,11 @@ static const char *debugfs = DEBUGFS;
 static const char *state = STATE;
 static bool json;
 
-#define OPT_DEBUGFS \
-	{ "debugfs", 'd', "DIR", "The module's folder (" DEBUGFS ")", \
-	  OPT_TEXT(debugfs) }
+#define OPT_DEBUGFS                                                         \
+	{                                                                   \
+		"debugfs", 'd', "DIR", "The module's folder (" DEBUGFS ")", \
+			OPT_TEXT(debugfs)                                   \
+	}
 
 static void command_status(int argc, char **argv)
 {
@@ -78,21 +80,26 @@ static void command_set(int argc, char **argv)
 static bool mode_on, mode_off, mode_default;
 static uint64_t order;
 
-#define OPT_MODE                                                             \
-	{ "on", 'y', NULL, "Windows serve it, unless precopy is 0 (default)", \
-	  OPT_FLAG(mode_on) },                                               \
-	{ "off", 'n', NULL, "Windows never serve it", OPT_FLAG(mode_off) },  \
-	{ "default", 'm', NULL, "As the machine's switch says",              \
-	  OPT_FLAG(mode_default) },                                          \
-	{ "order", 'o', "N",                                                 \
-	  "Largest order of the folios that its copies use: 1 base pages, up to 5 (0: any)", \
-	  OPT_NUMBER(order, 0, PR_COW_ORDER_MAX) }
+#define OPT_MODE                                                                                           \
+	{ "on", 'y', NULL, "Windows serve it, unless precopy is 0 (default)",                              \
+	  OPT_FLAG(mode_on) },                                                                             \
+		{ "off", 'n', NULL, "Windows never serve it",                                              \
+		  OPT_FLAG(mode_off) },                                                                    \
+		{ "default", 'm', NULL, "As the machine's switch says",                                    \
+		  OPT_FLAG(mode_default) },                                                                \
+	{                                                                                                  \
+		"order", 'o', "N",                                                                         \
+			"Largest order of the folios that its copies use: 1 base pages, up to 5 (0: any)", \
+			OPT_NUMBER(order, 0, PR_COW_ORDER_MAX)                                             \
+	}
 
 static int chosen_mode(void)
 {
 	if (mode_on + mode_off + mode_default > 1)
 		die("--on, --off and --default exclude each other");
-	return mode_off ? PR_COW_OFF : mode_default ? PR_COW_DEFAULT : PR_COW_ON;
+	return mode_off	    ? PR_COW_OFF :
+	       mode_default ? PR_COW_DEFAULT :
+			      PR_COW_ON;
 }
 
 static void command_run(int argc, char **argv)

@@ -130,10 +130,11 @@ void knobs_set(char **settings)
 
 		if (n == MAX_SETTINGS)
 			die("set: more than %d settings", MAX_SETTINGS);
-		if (!value || !value[1])
+		if (value && value[1])
+			*value = '\0';
+		else
 			die("set: invalid '%s': expected NAME=VALUE",
 			    settings[n]);
-		*value = '\0';
 		if (!known(settings[n]))
 			die("set: no knob '%s'; `cowctl status` lists them",
 			    settings[n]);

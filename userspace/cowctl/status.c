@@ -10,8 +10,9 @@
 #include "cowctl/knobs.h"
 #include "cowctl/status.h"
 
-static const char *const counters[] = { "windows", "left", "neighbours", "reused",
-					"hit", "wasted", "skip_memory" };
+static const char *const counters[] = { "windows",    "left", "neighbours",
+					"reused",     "hit",  "wasted",
+					"skip_memory" };
 
 struct counts {
 	uint64_t value[ARRAY_SIZE(counters)];

@@ -54,7 +54,8 @@ static uint64_t faults(bool large)
 
 	cow_share(&cow, PAGES * PAGE_BYTES, COW_4K);
 	if (large)
-		assert_int_equal(madvise(cow.base, cow.bytes, MADV_HUGEPAGE), 0);
+		assert_int_equal(madvise(cow.base, cow.bytes, MADV_HUGEPAGE),
+				 0);
 	n = cow_write(&cow, 0, 1);
 	cow_check(&cow, 0, 1);
 	cow_release(&cow);
@@ -72,8 +73,8 @@ static void serve(unsigned int precopy)
 static void test_prctl(void **state)
 {
 	static const unsigned long bad[][4] = {
-		{ 3, 0, 0, 0 }, { 1UL << 32, 0, 0, 0 }, { 1, 6, 0, 0 },
-		{ 1, -1UL, 0, 0 }, { 1, 0, 1, 0 }, { 1, 0, 0, 1 },
+		{ 3, 0, 0, 0 },	   { 1UL << 32, 0, 0, 0 }, { 1, 6, 0, 0 },
+		{ 1, -1UL, 0, 0 }, { 1, 0, 1, 0 },	   { 1, 0, 0, 1 },
 	};
 	unsigned long i, j;
 
@@ -86,7 +87,8 @@ static void test_prctl(void **state)
 	choose(PR_COW_ON, 3);
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_int_equal(prctl(PR_SET_COW, bad[i][0], bad[i][1],
-				       bad[i][2], bad[i][3]), -1);
+				       bad[i][2], bad[i][3]),
+				 -1);
 		assert_int_equal(errno, EINVAL);
 		assert_int_equal(mode(), PR_COW_ON | 3 << PR_COW_ORDER_SHIFT);
 	}
@@ -139,8 +141,8 @@ static void test_populate_opt_in(void **state)
 		choose(i ? PR_COW_ON : PR_COW_DEFAULT, 0);
 		cow_share(&cow, PAGES * PAGE_BYTES, COW_4K);
 		before = file_field("/proc/vmstat", "pgfault ");
-		assert_int_equal(madvise(cow.base, cow.bytes,
-					 MADV_POPULATE_WRITE), 0);
+		assert_int_equal(
+			madvise(cow.base, cow.bytes, MADV_POPULATE_WRITE), 0);
 		before = file_field("/proc/vmstat", "pgfault ") - before;
 		if (i)
 			assert_in_range(before, 0, PAGES / 2);
@@ -312,8 +314,18 @@ static int process_write(const char *text)
 static void test_process(void **state)
 {
 	static const char *const bad[] = {
-		"", "\n", "1", "x on", "-1 on", "0 on", "1 maybe", "1 on 6",
-		"1 on -1", "1 on 2 3", "1 on x", "99999999999 on",
+		"",
+		"\n",
+		"1",
+		"x on",
+		"-1 on",
+		"0 on",
+		"1 maybe",
+		"1 on 6",
+		"1 on -1",
+		"1 on 2 3",
+		"1 on x",
+		"99999999999 on",
 		"1 onononononononononononononononononononononononononon",
 	};
 	char text[64];
@@ -350,13 +362,14 @@ static void test_process(void **state)
 
 static void test_cowctl(void **state)
 {
-	const char *const run_off[] = { "cowctl", "run", "--off", "--order",
-					"2", "--", self, "--mode", NULL };
-	const char *const twice[] = { "cowctl", "run", "--off", "--on", "true",
-				      NULL };
+	const char *const run_off[] = { "cowctl",  "run",    "--off",
+					"--order", "2",	     "--",
+					self,	   "--mode", NULL };
+	const char *const twice[] = { "cowctl", "run",	"--off",
+				      "--on",	"true", NULL };
 	const char *const refused[] = { "cowctl", "set", "window=8",
 					"policy=nonsense", NULL };
-	const char *const set[] = { "cowctl", "set", "window=8",
+	const char *const set[] = { "cowctl",	       "set",	    "window=8",
 				    "policy=adaptive", "precopy=2", NULL };
 	const char *const missing[] = { "cowctl", "run", "--", "/nonexistent",
 					NULL };

@@ -98,7 +98,8 @@ static uint64_t cgroup_number(const char *name)
 	char path[128], text[64];
 
 	snprintf(path, sizeof(path), CGROUP "/%s", name);
-	return read_text(path, text, sizeof(text)) ? strtoull(text, NULL, 10) : 0;
+	return read_text(path, text, sizeof(text)) ? strtoull(text, NULL, 10) :
+						     0;
 }
 
 static void limit_cgroup(uint64_t bytes)
@@ -242,8 +243,9 @@ static void tight(void)
 	if (room * tight_step > bytes)
 		room = bytes / tight_step;
 	write_every(p, room * tight_step, tight_step);
-	if (tight_step > 1 && cgroup_number("memory.current") >
-	    before + room + 128 * PAGE_BYTES + MIB / 2)
+	if (tight_step > 1 &&
+	    cgroup_number("memory.current") >
+		    before + room + 128 * PAGE_BYTES + MIB / 2)
 		_exit(20);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
@@ -395,7 +397,9 @@ static void test_soft_dirty_neighbour(void **state)
 	assert_true(pid >= 0);
 	if (!pid)
 		_exit(pagemap_entries(q + 5 * PAGE_BYTES, &entry, 1) &&
-				      entry & 1UL << 55 ? 0 : 1);
+				      entry & 1UL << 55 ?
+			      0 :
+			      1);
 	{
 		int status;
 
@@ -431,7 +435,8 @@ static void test_not_asked(void **state)
 		assert_true(fd >= 0);
 		assert_int_equal(pwrite(fd, &byte, 1,
 					(uintptr_t)cow.base +
-					(8 * tries + 4) * PAGE_BYTES), 1);
+						(8 * tries + 4) * PAGE_BYTES),
+				 1);
 		close(fd);
 		if (!stat_get("windows") && !stat_get("left"))
 			break;
@@ -488,7 +493,8 @@ static void test_pkey(void **state)
 	windows("fixed", 16, false);
 	cow_share(&cow, bytes, COW_4K);
 	assert_int_equal(syscall(SYS_pkey_mprotect, cow.base, bytes,
-				 PROT_READ | PROT_WRITE, key), 0);
+				 PROT_READ | PROT_WRITE, key),
+			 0);
 	assert_int_equal(manual_cow(cow.base, bytes, 0), -1);
 	assert_int_equal(errno, EFAULT);
 	syscall(SYS_pkey_mprotect, cow.base, bytes, PROT_READ | PROT_WRITE, 0);
@@ -543,15 +549,17 @@ static void test_populate(void **state)
 		knob_number("precopy", on);
 		cow_share(&cow, bytes, COW_4K);
 		/* Several VMAs, and pages that nothing is mapped at. */
-		assert_int_equal(madvise(cow.base + MIB, MIB, MADV_DONTDUMP), 0);
+		assert_int_equal(madvise(cow.base + MIB, MIB, MADV_DONTDUMP),
+				 0);
 		assert_int_equal(madvise(cow.base + 3 * MIB / 2, 5 * PAGE_BYTES,
-					 MADV_DONTNEED), 0);
+					 MADV_DONTNEED),
+				 0);
 		assert_int_equal(madvise(cow.base, bytes, MADV_POPULATE_WRITE),
 				 0);
 		assert_true(pagemap_entries(cow.base, entries, pages));
 		for (i = 0; i < pages; i++)
 			assert_int_equal(entries[i] &
-					 (PM_PRESENT | PM_EXCLUSIVE),
+						 (PM_PRESENT | PM_EXCLUSIVE),
 					 PM_PRESENT | PM_EXCLUSIVE);
 		assert_int_equal(cow.base[3 * MIB / 2], 0);
 		assert_int_equal(cow_write(&cow, 0, 1), 0);
@@ -562,8 +570,8 @@ static void test_populate(void **state)
 				 -1);
 		assert_int_equal(errno, ENOMEM);
 		mprotect(cow.base, PAGE_BYTES, PROT_READ);
-		assert_int_equal(madvise(cow.base, PAGE_BYTES,
-					 MADV_POPULATE_WRITE), -1);
+		assert_int_equal(
+			madvise(cow.base, PAGE_BYTES, MADV_POPULATE_WRITE), -1);
 		assert_int_equal(errno, EINVAL);
 		cow_release(&cow);
 		cow_forget();
