@@ -148,38 +148,59 @@ static const struct file_operations knob_fops = {
 	.release	= single_release,
 };
 
-static int policy_show(struct seq_file *m, void *unused)
+/* A file that holds a text: @set gets at most @max characters, and may change them. */
+struct text_file {
+	const char *name;
+	size_t max;
+	void (*show)(struct seq_file *m);
+	int (*set)(char *text);
+};
+
+static int set_policy(char *text)
 {
-	cow_policy_show(m);
+	return cow_policy_choose(strim(text));
+}
+
+static const struct text_file text_files[] = {
+	{ "policy",	15,	cow_policy_show,	set_policy },
+	{ "process",	47,	cow_process_show,	cow_process_set },
+};
+
+static int text_show(struct seq_file *m, void *unused)
+{
+	const struct text_file *file = m->private;
+
+	file->show(m);
 	return 0;
 }
 
-static int policy_open(struct inode *inode, struct file *file)
+static int text_open(struct inode *inode, struct file *file)
 {
-	return single_open(file, policy_show, NULL);
+	return single_open(file, text_show, inode->i_private);
 }
 
-static ssize_t policy_write(struct file *file, const char __user *buf,
-			    size_t len, loff_t *pos)
+static ssize_t text_write(struct file *file, const char __user *buf,
+			  size_t len, loff_t *pos)
 {
-	char name[16];
+	const struct text_file *to = file_inode(file)->i_private;
+	char text[48];
 	int ret;
 
-	ret = take_text(name, sizeof(name), buf, len);
+	ret = take_text(text, to->max + 1, buf, len);
 	if (ret)
 		return ret;
 
 	mutex_lock(&knob_lock);
-	ret = cow_policy_choose(strim(name));
+	ret = to->set(text);
 	mutex_unlock(&knob_lock);
 	return ret ?: len;
 }
 
-static const struct file_operations policy_fops = {
+static const struct file_operations text_fops = {
 	.owner		= THIS_MODULE,
-	.open		= policy_open,
+	.open		= text_open,
 	.read		= seq_read,
-	.write		= policy_write,
+	.write		= text_write,
 	.llseek		= seq_lseek,
 	.release	= single_release,
 };
@@ -196,38 +217,6 @@ static int stats_show(struct seq_file *m, void *unused)
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
-
-static int process_show(struct seq_file *m, void *unused)
-{
-	cow_process_show(m);
-	return 0;
-}
-
-static int process_open(struct inode *inode, struct file *file)
-{
-	return single_open(file, process_show, NULL);
-}
-
-static ssize_t process_write(struct file *file, const char __user *buf,
-			     size_t len, loff_t *pos)
-{
-	char text[48];
-	int ret;
-
-	ret = take_text(text, sizeof(text), buf, len);
-	if (!ret)
-		ret = cow_process_set(text);
-	return ret ?: len;
-}
-
-static const struct file_operations process_fops = {
-	.owner		= THIS_MODULE,
-	.open		= process_open,
-	.read		= seq_read,
-	.write		= process_write,
-	.llseek		= seq_lseek,
-	.release	= single_release,
-};
 
 static struct dentry *dir;
 
@@ -246,8 +235,9 @@ void cow_debugfs_create(void)
 	for (i = 0; i < ARRAY_SIZE(knobs); i++)
 		debugfs_create_file(knobs[i].name, 0600, dir,
 				    (void *)&knobs[i], &knob_fops);
-	debugfs_create_file("policy", 0600, dir, NULL, &policy_fops);
-	debugfs_create_file("process", 0600, dir, NULL, &process_fops);
+	for (i = 0; i < ARRAY_SIZE(text_files); i++)
+		debugfs_create_file(text_files[i].name, 0600, dir,
+				    (void *)&text_files[i], &text_fops);
 	debugfs_create_file("latency_hist", 0600, dir, NULL,
 			    &latency_hist_fops);
 	debugfs_create_file("stats", 0600, dir, NULL, &stats_fops);
