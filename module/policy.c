@@ -84,12 +84,13 @@ int cow_policy_set_precopy(u64 val)
 	unsigned int old = precopy;
 	int ret = 0;
 
+	/* Before the callback changes: until then, those that opted in. */
+	if (!val && old)
+		cow_policy_unregister(&cowlab_policy);
 	precopy = val;
 	policy_update();
 	if (val && !old)
 		ret = cow_policy_register(&cowlab_policy);
-	else if (!val && old)
-		cow_policy_unregister(&cowlab_policy);
 	if (ret)
 		precopy = old;
 	return ret;
