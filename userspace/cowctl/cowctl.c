@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cowctl - steer copy-on-write windows: the machine's knobs, and each process */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +33,7 @@ static const char doc[] =
 	"\n"
 	"`cowctl COMMAND --help` lists the options of a command.\n"
 	"\n"
-	"Exit status: 0; 1 if something was refused: then nothing was changed. `run` ends with the command's status; 126 or 127 if it cannot be started.\n";
+	"Exit status: 0; 1 if something was refused: then nothing was changed, but `attach` keeps what it did for the PIDs before the one that was refused. `run` ends with the command's status; 126 or 127 if it cannot be started.\n";
 
 static const char *debugfs = DEBUGFS;
 static const char *state = STATE;

@@ -122,27 +122,27 @@ static bool known(const char *name)
  */
 void knobs_set(char **settings)
 {
-	char old[MAX_SETTINGS][64];
+	char old[MAX_SETTINGS][64], *values[MAX_SETTINGS];
 	int i, n, err = 0;
 
 	for (n = 0; settings[n]; n++) {
-		char *value = strchr(settings[n], '=');
+		char *equals = strchr(settings[n], '=');
 
 		if (n == MAX_SETTINGS)
 			die("set: more than %d settings", MAX_SETTINGS);
-		if (value && value[1])
-			*value = '\0';
+		if (equals && equals[1])
+			*equals++ = '\0';
 		else
 			die("set: invalid '%s': expected NAME=VALUE",
 			    settings[n]);
+		values[n] = equals;
 		if (!known(settings[n]))
 			die("set: no knob '%s'; `cowctl status` lists them",
 			    settings[n]);
 		knob_read(settings[n], old[n], sizeof(old[n]));
 	}
 	for (i = 0; i < n && !err; i++)
-		err = knob_write(settings[i],
-				 settings[i] + strlen(settings[i]) + 1);
+		err = knob_write(settings[i], values[i]);
 	if (!err)
 		return;
 	n = i - 1;
@@ -152,7 +152,7 @@ void knobs_set(char **settings)
 				settings[i]);
 	if (err == EBUSY)
 		die("set: %s=%s: another module has registered a policy; nothing was changed",
-		    settings[n], settings[n] + strlen(settings[n]) + 1);
+		    settings[n], values[n]);
 	die("set: %s does not accept '%s' (%s); nothing was changed",
-	    settings[n], settings[n] + strlen(settings[n]) + 1, strerror(err));
+	    settings[n], values[n], strerror(err));
 }

@@ -3,7 +3,6 @@
 #ifndef COWCTL_KNOBS_H
 #define COWCTL_KNOBS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 extern const char *const knob_names[];

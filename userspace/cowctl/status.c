@@ -76,6 +76,19 @@ static void write_last(const char *state, const struct counts *now)
 	fclose(file);
 }
 
+/* The counters, less those of @less if there are any. */
+static void add_counts(cJSON *root, const char *name, const struct counts *now,
+		       const struct counts *less)
+{
+	cJSON *object = cJSON_AddObjectToObject(root, name);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(counters); i++)
+		cJSON_AddNumberToObject(object, counters[i],
+					now->value[i] -
+						(less ? less->value[i] : 0));
+}
+
 static void show_json(const struct counts *now, const struct counts *last,
 		      char *processes)
 {
@@ -94,13 +107,8 @@ static void show_json(const struct counts *now, const struct counts *last,
 		else
 			cJSON_AddStringToObject(object, knob_names[i], text);
 	}
-	object = cJSON_AddObjectToObject(root, "total");
-	for (i = 0; i < ARRAY_SIZE(counters); i++)
-		cJSON_AddNumberToObject(object, counters[i], now->value[i]);
-	object = cJSON_AddObjectToObject(root, "since_last_look");
-	for (i = 0; i < ARRAY_SIZE(counters); i++)
-		cJSON_AddNumberToObject(object, counters[i],
-					now->value[i] - last->value[i]);
+	add_counts(root, "total", now, NULL);
+	add_counts(root, "since_last_look", now, last);
 	list = cJSON_AddArrayToObject(root, "processes");
 	rest = processes;
 	while ((line = strtok_r(rest, "\n", &at))) {
