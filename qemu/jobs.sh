@@ -221,7 +221,7 @@ crosscheck() {
 	}
 	for crosscheck_arm in baseline fixed; do
 		set_arm $crosscheck_arm >/dev/null &&
-			cowlat --stages -j >"$OUT/stages-$crosscheck_arm.json" || return 1
+			cowlat --breakdown -j >"$OUT/stages-$crosscheck_arm.json" || return 1
 		unset_arm
 	done
 }

@@ -88,7 +88,7 @@ static double number_of(const cJSON *object, const char *key)
 	return cJSON_IsNumber(item) ? item->valuedouble : 0;
 }
 
-/* What a fault is made up of, as cowlat --stages has it */
+/* What a fault is made up of, as cowlat --breakdown has it */
 static void parse_stages(sqlite3 *db, const char *clock, const char *arm,
 			 const char *buf, size_t len)
 {

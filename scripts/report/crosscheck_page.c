@@ -120,7 +120,7 @@ static void put_stages(struct doc *doc, sqlite3 *db)
 		return;
 	doc_put(doc, DOC_H2, "Where the time of a COW fault goes");
 	doc_put(doc, DOC_PARA,
-		"Each bar is one page's share of a fault: the bar of a window is shorter because its pages share the fixed costs. Bars of one unit have one scale. From cowlat --stages: a separate writer, with BPF programs at the boundaries, whose cost is measured and subtracted.");
+		"Each bar is one page's share of a fault: the bar of a window is shorter because its pages share the fixed costs. Bars of one unit have one scale. From cowlat --breakdown: a separate writer, with BPF programs at the boundaries, whose cost is measured and subtracted.");
 	put_picture(doc->out, db);
 	q = db_query(db, STAGES, "");
 	while (db_next(&q)) {

@@ -18,6 +18,10 @@
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile __u32 only_tgid;
+/* The pid namespace that numbers are of, if that is not the first. */
+const volatile bool own_ns;
+const volatile __u64 ns_device;
+const volatile __u64 ns_inode;
 const volatile char only_comm[COWLAT_COMM];
 const volatile bool use_comm;
 const volatile int rows_of = ROWS_NONE;
@@ -60,12 +64,24 @@ struct {
 	__type(value, struct open_fault);
 } faults SEC(".maps");
 
+static __always_inline __u32 current_tgid(void)
+{
+	struct bpf_pidns_info info = { 0 };
+
+	if (!own_ns)
+		return bpf_get_current_pid_tgid() >> 32;
+	if (bpf_get_ns_current_pid_tgid(ns_device, ns_inode, &info,
+					sizeof(info)))
+		return 0;
+	return info.tgid;
+}
+
 static __always_inline bool wanted(void)
 {
 	char comm[COWLAT_COMM];
 	int i;
 
-	if (only_tgid && bpf_get_current_pid_tgid() >> 32 != only_tgid)
+	if (only_tgid && current_tgid() != only_tgid)
 		return false;
 	if (!use_comm)
 		return true;
@@ -145,6 +161,7 @@ static __always_inline void describe(struct fault_range *range,
 	if (file) {
 		range->key.kind = RANGE_FILE;
 		range->key.id = BPF_CORE_READ(file, f_inode, i_ino);
+		range->key.device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
 		range->name = BPF_CORE_READ(file, f_path.dentry, d_name.name);
 	} else if (range->start < BPF_CORE_READ(mm, brk) &&
 		   range->end > BPF_CORE_READ(mm, start_brk)) {
@@ -168,7 +185,7 @@ static __always_inline void
 add_to_row(void *map, const struct fault_range *range, __u64 ns)
 {
 	struct cowlat_row *row = bpf_map_lookup_elem(map, &range->key);
-	struct task_struct *task;
+	struct task_struct *task = (void *)bpf_get_current_task();
 	__u32 slot;
 	__u64 max;
 	int i;
@@ -180,12 +197,12 @@ add_to_row(void *map, const struct fault_range *range, __u64 ns)
 			__sync_fetch_and_add(&lost, 1);
 			return;
 		}
-		task = (void *)bpf_get_current_task();
-		BPF_CORE_READ_STR_INTO(&row->comm, task, group_leader, comm);
 		if (range->name)
 			bpf_probe_read_kernel_str(row->name, sizeof(row->name),
 						  range->name);
 	}
+	/* Not only once: exec() changes the name, often after the first faults. */
+	BPF_CORE_READ_INTO(&row->comm, task, group_leader, comm);
 	row->start = range->start;
 	row->end = range->end;
 	__sync_fetch_and_add(&row->count, 1);
@@ -206,11 +223,16 @@ static __always_inline void sample(enum cowlat_stage stage, __u64 address,
 				   struct vm_area_struct *vma, __u64 ns)
 {
 	struct fault_range range = { 0 };
+	struct task_struct *task;
 
 	add_to_hist(stage, ns);
 	if (rows_of == ROWS_NONE)
 		return;
-	range.key.tgid = bpf_get_current_pid_tgid() >> 32;
+	task = (void *)bpf_get_current_task();
+	range.key.tgid = current_tgid();
+	range.key.born = BPF_CORE_READ(task, group_leader, start_time);
+	if (rows_of == ROWS_RANGE)
+		range.key.exec = BPF_CORE_READ(task, group_leader, self_exec_id);
 	if (rows_of == ROWS_RANGE && vma)
 		describe(&range, vma);
 	else if (rows_of == ROWS_RANGE)

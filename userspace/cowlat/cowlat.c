@@ -25,15 +25,17 @@
 #include "fail.h"
 #include "probe.h"
 #include "show.h"
-#include "stages.h"
+#include "breakdown.h"
 
 #define WHOLE_FAULTS (1U << STAGE_FAULT | 1U << STAGE_HUGETLB_COPY)
 #define ALL_STAGES ((1U << NR_STAGES) - 1)
+/* 180 MB of the kernel's memory. */
+#define MOST_ROWS 65536
 
 enum {
 	OPT_PROBE = 256,
 	OPT_MAX_ROWS,
-	OPT_STAGES,
+	OPT_BREAKDOWN,
 };
 
 /**
@@ -45,7 +47,8 @@ enum {
  * @timestamp: print the time of day with each report
  * @json: print JSON
  * @verbose: print libbpf's messages
- * @stages: split cowlat's own faults into parts instead
+ * @breakdown: split cowlat's own faults into parts instead
+ * @other: an option that @breakdown has no use for; NULL: none
  */
 struct env {
 	struct want want;
@@ -55,7 +58,8 @@ struct env {
 	bool timestamp;
 	bool json;
 	bool verbose;
-	bool stages;
+	bool breakdown;
+	const char *other;
 };
 
 const char *argp_program_version = "cowlat 1.0";
@@ -82,13 +86,14 @@ static const struct argp_option options[] = {
 	  2 },
 	{ "json", 'j', NULL, 0,
 	  "Print one JSON object per report, times in nanoseconds", 2 },
-	{ "stages", OPT_STAGES, NULL, 0,
-	  "Split the time of cowlat's own COW faults into parts", 2 },
+	{ "breakdown", OPT_BREAKDOWN, NULL, 0,
+	  "Split the time of cowlat's own COW faults into parts; with -j and -v only",
+	  2 },
 	{ "probe", OPT_PROBE, "METHOD[:FUNCTION]", 0,
 	  "Probe faults by tracepoint, fentry or kprobe, instead of by the first of these that the kernel has",
 	  3 },
 	{ "max-rows", OPT_MAX_ROWS, "N", 0,
-	  "Rows that -P and -a can hold (default 4096); faults beyond these are counted as lost",
+	  "Rows that -P and -a can hold (default 4096, at most 65536); the kernel takes 2.7 KB for each, and faults beyond these are counted as lost",
 	  3 },
 	{ "verbose", 'v', NULL, 0, "Print libbpf's messages", 3 },
 	{ 0 }
@@ -109,7 +114,7 @@ static const char doc[] =
 	"                         # which of Redis' address ranges pay\n"
 	"  cowlat -P -d 60        # which processes pay most\n"
 	"  cowlat -s copy         # the copy alone (patched kernel)\n"
-	"  cowlat --stages        # the parts of one fault\n"
+	"  cowlat --breakdown     # the parts of one fault\n"
 	"  cowlat -j -d 5 | jq .stages[0].p99\n"
 	"\n"
 	"Exit status: 0, or 1 after an error or when the process of -p has ended.\n";
@@ -181,7 +186,12 @@ static void set_rows(struct env *env, enum cowlat_rows rows)
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct env *env = state->input;
+	size_t i;
 
+	for (i = 0; options[i].name; i++)
+		if (options[i].key == key && key != 'j' && key != 'v' &&
+		    key != OPT_BREAKDOWN)
+			env->other = options[i].name;
 	switch (key) {
 	case 'p':
 		env->want.tgid = number("-p", arg, 1 << 22);
@@ -223,10 +233,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		env->want.way = arg;
 		break;
 	case OPT_MAX_ROWS:
-		env->want.max_rows = number("--max-rows", arg, 1 << 20);
+		env->want.max_rows = number("--max-rows", arg, MOST_ROWS);
 		break;
-	case OPT_STAGES:
-		env->stages = true;
+	case OPT_BREAKDOWN:
+		env->breakdown = true;
 		break;
 	case 'v':
 		env->verbose = true;
@@ -234,6 +244,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		fail("unexpected argument '%s'; see cowlat --help", arg);
 	case ARGP_KEY_END:
+		if (env->breakdown && env->other)
+			fail("--breakdown measures a writer of its own: it excludes --%s",
+			     env->other);
 		/* A stage that is part of another must not be counted twice. */
 		if (env->want.rows != ROWS_NONE &&
 		    env->want.stages != WHOLE_FAULTS &&
@@ -373,17 +386,20 @@ static void report_interval(const struct env *env, struct probe *probe,
 {
 	const int bank = probe->skel->bss->bank;
 	double at = now();
+	__u64 missed;
 
 	probe->skel->bss->bank = !bank;
 	wait_for_programs();
 	take_hists(probe, bank, report);
 	if (report->rows_of != ROWS_NONE)
 		take_rows(probe, bank, report, env->want.max_rows);
-	report->missed = probe_missed(probe);
+	missed = probe_missed(probe);
+	report->missed = missed - report->missed_before;
+	report->missed_before = missed;
 	report->seconds = at - report->since;
 	report->since = at;
 	if (env->json)
-		show_json(report);
+		show_json(report, env->timestamp);
 	else
 		show_text(report, &env->unit, env->timestamp);
 	if (fflush(stdout))
@@ -421,7 +437,10 @@ static bool watch(const struct env *env, struct probe *probe,
 			return true;
 		if (env->interval && now() >= next) {
 			report_interval(env, probe, report);
-			next += env->interval;
+			/* After a stop, one report covers all intervals missed. */
+			do
+				next += env->interval;
+			while (next <= now());
 		}
 	}
 }
@@ -470,8 +489,8 @@ int main(int argc, char **argv)
 	libbpf_set_print(env.verbose ? loud : quiet);
 	process = watch_process(env.want.tgid);
 	probe_require_bpf();
-	if (env.stages) {
-		stages_run(env.json);
+	if (env.breakdown) {
+		breakdown_run(env.json);
 		return 0;
 	}
 	signals = watch_signals();

@@ -62,13 +62,20 @@ enum cowlat_range {
 
 /**
  * struct cowlat_key - what a row counts the faults of
- * @tgid: the process
+ * @tgid: the process; 0: it has no number in cowlat's own pid namespace
  * @kind: enum cowlat_range, with -a
+ * @device: of the file
+ * @exec: with -a, how often the process has called exec(): each time it gets
+ *	another address space
+ * @born: when the process was started: a number may be used again
  * @id: the file's inode number, or where an anonymous range begins
  */
 struct cowlat_key {
 	__u32 tgid;
 	__u32 kind;
+	__u32 device;
+	__u32 exec;
+	__u64 born;
 	__u64 id;
 };
 
@@ -79,7 +86,7 @@ struct cowlat_key {
  * @max: the longest, in ns
  * @start: where the range begins
  * @end: where it ends
- * @comm: the process's name
+ * @comm: the process's name at its last fault
  * @name: the file's name
  * @slots: number of samples in each bucket
  */

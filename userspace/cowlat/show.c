@@ -174,6 +174,28 @@ static __u64 row_percentile(const struct cowlat_row *row,
 	return v > row->max ? row->max : v;
 }
 
+/*
+ * A name for a terminal: whoever chose it must not move the cursor. Return: @to.
+ */
+static const char *printable(char *to, size_t size, const char *name)
+{
+	size_t i;
+
+	for (i = 0; name[i] && i + 1 < size; i++)
+		to[i] = name[i] < ' ' || name[i] > '~' ? '?' : name[i];
+	to[i] = '\0';
+	return to;
+}
+
+/* A process without a number in our pid namespace has a dash. */
+static void show_pid(__u32 tgid)
+{
+	if (tgid)
+		printf("%-7u ", tgid);
+	else
+		printf("%-7s ", "-");
+}
+
 static const char *range_name(const struct counted *counted)
 {
 	if (counted->key.kind == RANGE_FILE)
@@ -183,8 +205,12 @@ static const char *range_name(const struct counted *counted)
 
 static void show_process(const struct counted *c, const struct unit *unit)
 {
-	printf("%-7u %-15.15s %8llu %11.3f %7llu %7llu %8llu %9llu\n",
-	       c->key.tgid, c->row.comm, (unsigned long long)c->row.count,
+	char comm[COWLAT_COMM];
+
+	show_pid(c->key.tgid);
+	printf("%-15.15s %8llu %11.3f %7llu %7llu %8llu %9llu\n",
+	       printable(comm, sizeof(comm), c->row.comm),
+	       (unsigned long long)c->row.count,
 	       c->row.sum / 1e6,
 	       (unsigned long long)(c->row.sum / c->row.count / unit->ns),
 	       (unsigned long long)(row_percentile(&c->row, 500) / unit->ns),
@@ -194,7 +220,7 @@ static void show_process(const struct counted *c, const struct unit *unit)
 
 static void show_range(const struct counted *c, const struct unit *unit)
 {
-	char where[COWLAT_NAME + 1];
+	char where[COWLAT_NAME + 1], comm[COWLAT_COMM];
 	int width;
 
 	if (c->key.kind == RANGE_ANON)
@@ -202,12 +228,14 @@ static void show_range(const struct counted *c, const struct unit *unit)
 			 (unsigned long long)c->row.start,
 			 (unsigned long long)c->row.end);
 	else
-		snprintf(where, sizeof(where), "%s", range_name(c));
-	width = printf(
-		"%-7u %-10.10s %8llu %10.3f %6llu %8llu ", c->key.tgid,
-		c->row.comm, (unsigned long long)c->row.count, c->row.sum / 1e6,
-		(unsigned long long)(c->row.sum / c->row.count / unit->ns),
-		(unsigned long long)(c->row.max / unit->ns));
+		printable(where, sizeof(where), range_name(c));
+	show_pid(c->key.tgid);
+	width = 8 +
+		printf("%-10.10s %8llu %10.3f %6llu %8llu ",
+		       printable(comm, sizeof(comm), c->row.comm),
+		       (unsigned long long)c->row.count, c->row.sum / 1e6,
+		       (unsigned long long)(c->row.sum / c->row.count / unit->ns),
+		       (unsigned long long)(c->row.max / unit->ns));
 	printf("%.*s\n", width < COLUMNS ? COLUMNS - width : 0, where);
 }
 
@@ -350,14 +378,24 @@ static void json_row(const struct report *report, const struct counted *c)
 /**
  * show_json - print a report for programs: one object on one line, in ns
  * @report: what was counted; its rows are sorted
+ * @timestamp: whether it has the time of day
  */
-void show_json(struct report *report)
+void show_json(struct report *report, bool timestamp)
 {
 	const char *comma = "";
 	unsigned int i;
 	size_t row;
 
 	putchar('{');
+	if (timestamp) {
+		time_t now = time(NULL);
+		char text[32];
+
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S%z",
+			 localtime(&now));
+		json_string("time", text);
+		printf(", ");
+	}
 	json_string("probe", report->way);
 	printf(", ");
 	json_string("meaning", report->meaning);

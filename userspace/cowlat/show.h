@@ -37,7 +37,8 @@ struct counted {
  * @rows_of: what a row stands for
  * @rows: the rows
  * @nr_rows: number of rows
- * @missed: events that could not be counted, since the start
+ * @missed: events that could not be counted
+ * @missed_before: those since the start
  * @since: start of the interval, in seconds
  * @seconds: its length
  */
@@ -50,6 +51,7 @@ struct report {
 	struct counted *rows;
 	size_t nr_rows;
 	__u64 missed;
+	__u64 missed_before;
 	double since;
 	double seconds;
 };
@@ -61,6 +63,6 @@ __u64 hist_percentile(const struct cowlat_hist *hist, unsigned int per_mille);
 void hist_merge(struct cowlat_hist *to, const struct cowlat_hist *from);
 
 void show_text(struct report *report, const struct unit *unit, bool timestamp);
-void show_json(struct report *report);
+void show_json(struct report *report, bool timestamp);
 
 #endif /* COWLAT_SHOW_H */

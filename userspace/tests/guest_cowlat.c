@@ -372,6 +372,133 @@ static void test_intervals(void **state)
 	cow_release(&cow);
 }
 
+/* Stopped in between, it does not catch up with reports of nothing. */
+static void test_stopped(void **state)
+{
+	unsigned int reports = 0;
+	struct cow cow;
+	const char *at;
+
+	(void)state;
+	cow_share(&cow, BYTES, COW_4K);
+	begin("-j -s fault -T -i 0.2 -p %d", getpid());
+	kill(cowlat.pid, SIGSTOP);
+	cow_write(&cow, 0, 1);
+	usleep(4000000);
+	kill(cowlat.pid, SIGCONT);
+	usleep(100000);
+	end();
+	for (at = cowlat.out; (at = json_stage(at, "fault")); at++)
+		reports++;
+	assert_in_range(reports, 1, 8 * slow(1));
+	assert_int_equal(json_u64(json_stage(cowlat.out, "fault"), "count"),
+			 PAGES);
+	/* When it was, in each report. */
+	assert_ptr_equal(strstr(cowlat.out, "{\"time\": \"2"), cowlat.out);
+	cow_release(&cow);
+}
+
+/* Take COW faults under a name, and again under the next one. */
+static pid_t faults_under(const char *const *names)
+{
+	static volatile unsigned char pages[16 * PAGE_BYTES];
+	pid_t pid = fork(), holder;
+	size_t i;
+
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	for (; *names; names++) {
+		prctl(PR_SET_NAME, *names);
+		for (i = 0; i < sizeof(pages); i += PAGE_BYTES)
+			pages[i] = 1;
+		holder = fork();
+		if (!holder)
+			for (;;)
+				pause();
+		for (i = 0; i < sizeof(pages); i += PAGE_BYTES)
+			pages[i] = 2;
+		kill(holder, SIGKILL);
+		waitpid(holder, NULL, 0);
+	}
+	_exit(0);
+}
+
+/* A process is listed under its last name, and no name reaches a terminal raw. */
+static void test_names(void **state)
+{
+	static const char *const renamed[] = { "first", "last\"\\", NULL };
+	static const char *const hostile[] = { "\033[2J\xff", NULL };
+	char row[64];
+	pid_t pid;
+
+	(void)state;
+	begin("-j -s fault -P");
+	pid = faults_under(renamed);
+	waitpid(pid, NULL, 0);
+	end();
+	snprintf(row, sizeof(row),
+		 "\"pid\": %d, \"comm\": \"last\\\"\\\\\"", pid);
+	if (!strstr(cowlat.out, row))
+		fail_msg("no %s in %s", row, cowlat.out);
+
+	begin("-s fault -P");
+	pid = faults_under(hostile);
+	waitpid(pid, NULL, 0);
+	end();
+	assert_null(strchr(cowlat.out, '\033'));
+	assert_null(strchr(cowlat.out, '\xff'));
+	assert_non_null(strstr(cowlat.out, " ?[2J? "));
+}
+
+/* What a shell starts is called what it is, not a shell. */
+static void test_name_after_exec(void **state)
+{
+	char pid[32];
+
+	(void)state;
+	begin("-j -s fault -P");
+	assert_int_equal(
+		system("echo $$ >/tmp/cowlat-pid; v=1; v=$v$v; exec cowbench --size 2M --rounds 1 --csv >/dev/null"),
+		0);
+	end();
+	snprintf(pid, sizeof(pid), "\"pid\": %lu, \"comm\": \"cowbench\"",
+		 strtoul(file_text("/tmp/cowlat-pid"), NULL, 10));
+	if (!strstr(cowlat.out, pid))
+		fail_msg("no %s in %s", pid, cowlat.out);
+}
+
+/* In a pid namespace of its own, the numbers are those that people see there. */
+static void test_pid_namespace(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (unshare(CLONE_NEWPID | CLONE_NEWNS))
+			_exit(77);
+		pid = fork();
+		if (pid) {
+			waitpid(pid, &status, 0);
+			_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+		}
+		if (mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		    mount("proc", "/proc", "proc", 0, NULL))
+			_exit(2);
+		dup2(open("/tmp/cowlat-ns", O_RDWR | O_CREAT | O_TRUNC, 0600),
+		     STDOUT_FILENO);
+		execl("/proc/self/exe", "guest_cowlat", "test_intervals", NULL);
+		_exit(3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip();
+	if (status)
+		fail_msg("%#x: %s", status, file_text("/tmp/cowlat-ns"));
+}
+
 /* The row of a range, by its name. */
 static const char *json_range(const char *name)
 {
@@ -464,6 +591,8 @@ static void test_ranges(void **state)
 /* A table that is full says what it could not hold. */
 static void test_lost(void **state)
 {
+	uint64_t lost = 0, last = 0;
+	const char *line;
 	struct cow cow;
 	pid_t other;
 	size_t i;
@@ -484,6 +613,28 @@ static void test_lost(void **state)
 	assert_true(json_u64(cowlat.out, "lost") >= PAGES);
 	/* The histogram has room for all. */
 	assert_true(fault_count() >= 2 * PAGES);
+	cow_release(&cow);
+
+	/* Each report says what its own interval lost. */
+	cow_share(&cow, BYTES, COW_4K);
+	begin("-j -s fault -P --max-rows 1 -i %lu", slow(1));
+	cow_write(&cow, 0, 1);
+	other = fork();
+	if (!other) {
+		for (i = 0; i < PAGES; i++)
+			*(volatile unsigned char *)(cow.base + i * PAGE_BYTES) =
+				3;
+		_exit(0);
+	}
+	waitpid(other, NULL, 0);
+	usleep(slow(1) * 3000000UL);
+	end();
+	for (line = cowlat.out; *line; line = strchr(line, '\n') + 1) {
+		lost += json_u64(line, "lost");
+		last = json_u64(line, "lost");
+	}
+	assert_true(lost >= PAGES);
+	assert_in_range(last, 0, 100);
 	cow_release(&cow);
 
 	begin("-s fault -P --max-rows 1");
@@ -585,6 +736,10 @@ static void test_bad_options(void **state)
 	expect_bad("-P -a", "exclude each other");
 	expect_bad("-P -s all", "one stage");
 	expect_bad("--max-rows 0", "a number from 1 to ");
+	expect_bad("--max-rows 65537", "a number from 1 to ");
+	expect_bad("--breakdown -p 1", "excludes --pid");
+	expect_bad("-i 1 --breakdown", "excludes --interval");
+	expect_bad("--breakdown -P", "excludes --processes");
 	expect_bad("--probe magic", "unknown");
 	expect_bad("--probe fentry:schedule", "unknown");
 	expect_bad("everything", "unexpected argument");
@@ -902,6 +1057,10 @@ int main(int argc, char **argv)
 		TEST(test_module),
 		TEST(test_comm),
 		TEST(test_intervals),
+		TEST(test_stopped),
+		TEST(test_names),
+		TEST(test_name_after_exec),
+		TEST(test_pid_namespace),
 		TEST(test_ranges),
 		TEST(test_lost),
 		TEST(test_text),

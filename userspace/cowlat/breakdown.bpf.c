@@ -3,13 +3,13 @@
  * The boundaries between the parts of a fault. At each, the time since the last
  * boundary goes to the part that ends. The clock is read again at the end, so a
  * program's own work is in no part. The way into and out of a program is in both
- * neighbours; stages.c subtracts it.
+ * neighbours; breakdown.c subtracts it.
  */
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
 
-#include "stages.h"
+#include "breakdown.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Shared by the two halves of --stages: stages.bpf.c and stages.c. */
-#ifndef COWLAT_STAGES_H
-#define COWLAT_STAGES_H
+/* Shared by the two halves of --breakdown: breakdown.bpf.c and breakdown.c. */
+#ifndef COWLAT_BREAKDOWN_H
+#define COWLAT_BREAKDOWN_H
 
 /* The parts of a fault, in their order. */
 enum part {
@@ -39,7 +39,7 @@ struct split {
 #ifndef __bpf__
 #include <stdbool.h>
 
-void stages_run(bool json);
+void breakdown_run(bool json);
 #endif
 
-#endif /* COWLAT_STAGES_H */
+#endif /* COWLAT_BREAKDOWN_H */

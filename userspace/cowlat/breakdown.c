@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * cowlat --stages: where the time of a COW fault goes on this kernel.
+ * cowlat --breakdown: where the time of a COW fault goes on this kernel.
  *
  * A writer writes twice to pages that another process holds, too: on the plain
  * kernel, and with a BPF program at each boundary between two parts of a fault.
@@ -30,8 +30,8 @@
 #include "fail.h"
 #include "probe.h"
 #include "show.h"
-#include "stages.h"
-#include "stages.skel.h"
+#include "breakdown.h"
+#include "breakdown.skel.h"
 
 #define PAGE_BYTES 4096UL
 #define PAGES 4096UL
@@ -112,7 +112,7 @@ static void *shared(size_t bytes)
 		       MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	if (p == MAP_FAILED)
-		fail("--stages: no memory: %s", strerror(errno));
+		fail("--breakdown: no memory: %s", strerror(errno));
 	return p;
 }
 
@@ -125,16 +125,16 @@ static void share_region(void)
 	region = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (region == MAP_FAILED)
-		fail("--stages: no memory: %s", strerror(errno));
+		fail("--breakdown: no memory: %s", strerror(errno));
 	/* Small pages whose copies may be large folios. */
 	madvise(region, PAGES * PAGE_BYTES, MADV_NOHUGEPAGE);
 	memset(region, 1, PAGES * PAGE_BYTES);
 	madvise(region, PAGES * PAGE_BYTES, MADV_HUGEPAGE);
 	if (pipe(ready))
-		fail("--stages: %s", strerror(errno));
+		fail("--breakdown: %s", strerror(errno));
 	holder = fork();
 	if (holder < 0)
-		fail("--stages: cannot fork: %s", strerror(errno));
+		fail("--breakdown: cannot fork: %s", strerror(errno));
 	if (!holder) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (write(ready[1], "", 1) != 1)
@@ -143,7 +143,7 @@ static void share_region(void)
 			pause();
 	}
 	if (read(ready[0], &byte, 1) != 1)
-		fail("--stages: the other process has died");
+		fail("--breakdown: the other process has died");
 	close(ready[0]);
 	close(ready[1]);
 }
@@ -194,7 +194,7 @@ static void run(struct sample *samples, struct split *split)
 }
 
 /* Attach. Return: the parts whose functions the kernel has. */
-static unsigned int attach(struct stages_bpf *skel, struct bpf_link **links)
+static unsigned int attach(struct breakdown_bpf *skel, struct bpf_link **links)
 {
 	const char *functions[NR_BOUNDARIES] = { NULL };
 	struct bpf_program *prog;
@@ -224,9 +224,9 @@ static unsigned int attach(struct stages_bpf *skel, struct bpf_link **links)
 		}
 	}
 	if (!(parts & 1U << PART_EXIT))
-		fail("--stages: this kernel has no symbol handle_mm_fault");
-	if (stages_bpf__load(skel))
-		fail("--stages: cannot load: %s (-v says more)",
+		fail("--breakdown: this kernel has no symbol handle_mm_fault");
+	if (breakdown_bpf__load(skel))
+		fail("--breakdown: cannot load: %s (-v says more)",
 		     strerror(errno));
 	n = 0;
 	bpf_object__for_each_program(prog, skel->obj) {
@@ -234,7 +234,7 @@ static unsigned int attach(struct stages_bpf *skel, struct bpf_link **links)
 			continue;
 		links[n] = bpf_program__attach(prog);
 		if (!links[n++])
-			fail("--stages: cannot attach: %s (-v says more)",
+			fail("--breakdown: cannot attach: %s (-v says more)",
 			     strerror(errno));
 	}
 	return parts;
@@ -280,7 +280,7 @@ static void evaluate(struct result *result)
 		probed[faults++] = probed[i];
 	}
 	if (faults < 16)
-		fail("--stages: only %zu of %lu writes took a fault", faults,
+		fail("--breakdown: only %zu of %lu writes took a fault", faults,
 		     PAGES);
 	qsort(plain, faults, sizeof(*plain), by_ns);
 	qsort(probed, faults, sizeof(*probed), by_ns);
@@ -344,17 +344,17 @@ static void show_result(const struct result *result, bool json)
 }
 
 /**
- * stages_run - split a COW fault into parts and print them
+ * breakdown_run - split a COW fault into parts and print them
  * @json: print JSON
  *
  * Exits with an error if this kernel does not allow it.
  */
-void stages_run(bool json)
+void breakdown_run(bool json)
 {
 	struct bpf_link *links[2 * NR_BOUNDARIES] = { NULL };
 	struct split *nowhere = shared(PAGE_BYTES);
 	struct result result = { 0 };
-	struct stages_bpf *skel;
+	struct breakdown_bpf *skel;
 	cpu_set_t cpu;
 	size_t i;
 
@@ -363,15 +363,15 @@ void stages_run(bool json)
 	sched_setaffinity(0, sizeof(cpu), &cpu);
 	plain = shared(PAGES * sizeof(*plain));
 	probed = shared(PAGES * sizeof(*probed));
-	skel = stages_bpf__open();
+	skel = breakdown_bpf__open();
 	if (!skel)
-		fail("--stages: %s", strerror(errno));
+		fail("--breakdown: %s", strerror(errno));
 	run(plain, nowhere);
 	result.parts = attach(skel, links);
 	run(probed, &skel->bss->split);
 	for (i = 0; i < 2 * NR_BOUNDARIES; i++)
 		bpf_link__destroy(links[i]);
-	stages_bpf__destroy(skel);
+	breakdown_bpf__destroy(skel);
 	evaluate(&result);
 	show_result(&result, json);
 }
