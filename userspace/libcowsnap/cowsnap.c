@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -23,7 +24,8 @@
 #define GIB (1UL << 30)
 /*
  * From this size on a region takes whole GiB of address space, so that mremap()
- * moves one page-table entry per GiB, with one TLB flush each.
+ * moves one page-table entry per GiB, with one TLB flush each; unless address
+ * space is short.
  */
 #define LARGE (64UL << 20)
 /*
@@ -99,6 +101,33 @@ static int open_uffd(bool *user_only)
 	return fd;
 }
 
+/* Whether a mapping counts against a limit although nothing is in it. */
+static bool space_is_short(void)
+{
+	struct rlimit limit;
+	char mode = '0';
+	int fd;
+
+	if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY)
+		return true;
+	fd = open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	/* 2: a private mapping is charged as a whole, MAP_NORESERVE or not. */
+	if (read(fd, &mode, 1) != 1)
+		mode = '0';
+	close(fd);
+	return mode == '2';
+}
+
+/* ftruncate() past this limit would raise SIGXFSZ. */
+static bool file_may_have(size_t bytes)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) || bytes <= limit.rlim_cur;
+}
+
 static void *map_region(struct cowsnap *cs, int flags)
 {
 	return mmap(cs->base, cs->span, PROT_READ | PROT_WRITE,
@@ -122,7 +151,7 @@ struct cowsnap *cowsnap_create(size_t bytes,
 	if (!cs)
 		return NULL;
 	cs->size = (bytes + PAGE - 1) & ~(PAGE - 1);
-	cs->align = cs->size < LARGE ? BLOCK : GIB;
+	cs->align = cs->size < LARGE || space_is_short() ? BLOCK : GIB;
 	cs->span = cs->size;
 	if (cs->align == GIB)
 		cs->span = (cs->size + GIB - 1) & ~(GIB - 1);
@@ -133,6 +162,11 @@ struct cowsnap *cowsnap_create(size_t bytes,
 	cs->uffd = -1;
 	cs->pagemap = -1;
 	cs->probe = -1;
+	cs->memfd = -1;
+	if (!file_may_have(cs->size)) {
+		errno = EFBIG;
+		goto fail;
+	}
 	cs->memfd = memfd_create("cowsnap", MFD_CLOEXEC);
 	if (cs->memfd < 0 || ftruncate(cs->memfd, cs->size) ||
 	    fstat(cs->memfd, &st))
@@ -385,7 +419,7 @@ static int merge_held(struct cowsnap *cs, unsigned char *aside, size_t first,
 {
 	unsigned char *here = cs->base + first * PAGE;
 	unsigned char *view = cs->view + first * PAGE;
-	uint64_t entries[BLOCK_PAGES];
+	uint64_t entries[MAX_BLOCK_PAGES];
 	size_t i, copied = 0;
 	int ret;
 
@@ -452,7 +486,7 @@ static void give_way(uint64_t ns)
 static int merge_block(struct cowsnap *cs, unsigned char *aside, size_t first,
 		       size_t nr)
 {
-	uint64_t entries[BLOCK_PAGES];
+	uint64_t entries[MAX_BLOCK_PAGES];
 	size_t i, step, most = nr, own = 0;
 	uint64_t start;
 	int ret;

@@ -52,7 +52,7 @@ struct cowsnap_budget {
  * struct cowsnap_stats - what the last snapshot cost
  * @begin_ns: duration of cowsnap_begin(), in nanoseconds
  * @end_ns: duration of cowsnap_end()
- * @pages: 4 KiB pages that had a copy when the snapshot ended
+ * @pages: pages that had a copy when the snapshot ended
  * @prefetched_pages: pages that the prefetcher broke, at most
  */
 struct cowsnap_stats {
@@ -71,9 +71,14 @@ struct cowsnap;
  *
  * The region is zeroed, 2 MiB aligned, and takes memory as it is written.
  *
+ * Limits of the process count: RLIMIT_AS and strict overcommit must leave room for
+ * twice the region, RLIMIT_FSIZE for the region, and after mlockall(MCL_FUTURE)
+ * RLIMIT_MEMLOCK, too.
+ *
  * Return: the region, or NULL with errno: EINVAL for a size of 0, a size that
- * does not fit or an unknown flag, ENOMEM, EMFILE, ENOTSUP where the kernel
- * lacks what cowsnap_end() needs, EPERM or EACCES where it forbids userfaultfd.
+ * does not fit or an unknown flag, ENOMEM, EMFILE, EFBIG for a size beyond
+ * RLIMIT_FSIZE, EAGAIN beyond RLIMIT_MEMLOCK, ENOTSUP where the kernel lacks what
+ * cowsnap_end() needs, EPERM or EACCES where it forbids userfaultfd.
  */
 struct cowsnap *cowsnap_create(size_t bytes,
 			       const struct cowsnap_budget *budget);

@@ -13,9 +13,11 @@
 
 #include "libcowsnap/cowsnap.h"
 
-#define PAGE 4096UL
+/* 4 KiB; on arm64 also 16 or 64. */
+#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
 #define BLOCK (2UL << 20)
 #define BLOCK_PAGES (BLOCK / PAGE)
+#define MAX_BLOCK_PAGES (BLOCK / 4096)
 
 /* Documentation/admin-guide/mm/pagemap.rst */
 #define PM_FILE (1ULL << 61)

@@ -113,9 +113,10 @@ static int break_pages(unsigned char *addr, size_t bytes)
 {
 	if (!manual_cow(addr, bytes, 0))
 		return 0;
-	if (errno == ENOSYS)
-		return madvise(addr, bytes, MADV_POPULATE_WRITE);
-	return -1;
+	if (errno == ENOMEM || errno == EINTR)
+		return -1;
+	/* No such call, or a filter that answers for it as it likes. */
+	return madvise(addr, bytes, MADV_POPULATE_WRITE);
 }
 
 /*
@@ -126,7 +127,7 @@ static int break_pages(unsigned char *addr, size_t bytes)
 static size_t run_of(const struct ahead *ahead, size_t first, size_t want,
 		     bool holes)
 {
-	unsigned char there[BLOCK_PAGES];
+	unsigned char there[MAX_BLOCK_PAGES];
 	size_t nr = want < BLOCK_PAGES ? want : BLOCK_PAGES, i;
 
 	if (mincore(ahead->cs->view + first * PAGE, nr * PAGE, there))
@@ -247,7 +248,7 @@ static void meet(struct ahead *ahead, size_t page)
 /* Scan the region for runs that have grown. */
 static void scan(struct ahead *ahead)
 {
-	uint64_t entries[BLOCK_PAGES];
+	uint64_t entries[MAX_BLOCK_PAGES];
 	size_t run = 0, first, nr, i;
 	uint64_t start = now_ns();
 	bool grown = false;

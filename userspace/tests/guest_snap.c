@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,8 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -613,6 +617,237 @@ static void test_errors(void **state)
 	cowsnap_destroy(cs);
 }
 
+/* What is done to a process that has a region of 66 MiB. */
+#define LIMITED_BYTES (66 * MIB)
+
+static uint64_t address_space(void)
+{
+	return file_field("/proc/self/status", "VmSize:") * 1024;
+}
+
+static void set_limit(int resource, uint64_t value)
+{
+	const struct rlimit limit = { value, value };
+
+	if (setrlimit(resource, &limit))
+		_exit(80);
+}
+
+/* Two whole snapshots, with a prefetcher. Return: 0, or where it failed. */
+static int cycles(size_t bytes)
+{
+	const struct cowsnap_budget budget = { .bytes = bytes };
+	struct cowsnap *cs = cowsnap_create(bytes, &budget);
+	volatile unsigned char *p;
+	const unsigned char *view;
+	size_t at;
+	int i;
+
+	if (!cs)
+		return errno;
+	p = cowsnap_base(cs);
+	for (at = 0; at < bytes; at += PAGE_BYTES)
+		p[at] = 1;
+	for (i = 1; i < 3; i++) {
+		view = cowsnap_begin(cs);
+		if (!view)
+			return errno;
+		for (at = 0; at < bytes; at += PAGE_BYTES)
+			p[at] = i + 1;
+		for (at = 0; at < bytes; at += PAGE_BYTES)
+			if (view[at] != i)
+				return 101;
+		if (cowsnap_end(cs))
+			return errno;
+		for (at = 0; at < bytes; at += PAGE_BYTES)
+			if (p[at] != i + 1)
+				return 102;
+	}
+	cowsnap_destroy(cs);
+	return 0;
+}
+
+static int limited_space(void)
+{
+	set_limit(RLIMIT_AS, address_space() + 2 * LIMITED_BYTES + 16 * MIB);
+	return cycles(LIMITED_BYTES);
+}
+
+/* There is room for the region, and none for the view. */
+static int no_space_for_view(void)
+{
+	struct cowsnap *cs;
+	unsigned char *p;
+	size_t at;
+	int error;
+
+	set_limit(RLIMIT_AS, address_space() + LIMITED_BYTES + 16 * MIB);
+	cs = cowsnap_create(LIMITED_BYTES, NULL);
+	if (!cs)
+		return 103;
+	p = cowsnap_base(cs);
+	memset(p, 1, LIMITED_BYTES);
+	error = cowsnap_begin(cs) ? 104 : errno;
+	for (at = 0; at < LIMITED_BYTES; at++)
+		if (p[at] != 1)
+			return 105;
+	if (!cowsnap_end(cs) || errno != EINVAL)
+		return 106;
+	cowsnap_destroy(cs);
+	return error;
+}
+
+static int small_files(void)
+{
+	set_limit(RLIMIT_FSIZE, LIMITED_BYTES - PAGE_BYTES);
+	return cycles(LIMITED_BYTES);
+}
+
+static int just_enough_files(void)
+{
+	set_limit(RLIMIT_FSIZE, LIMITED_BYTES);
+	return cycles(LIMITED_BYTES);
+}
+
+static int few_descriptors(void)
+{
+	int next = dup(0), left, ret;
+
+	close(next);
+	/* The first fails, the second, and so on. */
+	for (left = 0;; left++) {
+		const struct rlimit limit = { next + left, 4096 };
+
+		if (setrlimit(RLIMIT_NOFILE, &limit))
+			return 107;
+		ret = cycles(2 * MIB);
+		if (ret && ret != EMFILE)
+			return ret;
+		if (dup(0) != (left ? next : -1))
+			return 108;
+		close(next);
+		if (!ret)
+			return left > 2 ? 0 : 109;
+	}
+}
+
+static int locked(void)
+{
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		return 110;
+	return cycles(LIMITED_BYTES);
+}
+
+/* As a program without privileges, which may lock little. */
+static int locked_little(void)
+{
+	set_limit(RLIMIT_MEMLOCK, 4 * MIB);
+	if (setresuid(65534, 65534, 65534) || prctl(PR_SET_DUMPABLE, 1) ||
+	    mlockall(MCL_FUTURE))
+		return 111;
+	return cycles(LIMITED_BYTES);
+}
+
+/* Every mapping is charged whole; there is room for two regions, not for GiB. */
+static int strict_overcommit(void)
+{
+	return cycles(LIMITED_BYTES);
+}
+
+/* A call gets an answer from a filter. */
+static int filtered(unsigned int call, unsigned int error)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog prog = { ARRAY_SIZE(code), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		return 77;
+	return cycles(LIMITED_BYTES);
+}
+
+static int no_uffd(void)
+{
+	return filtered(SYS_userfaultfd, EACCES);
+}
+
+static int no_manual_cow(void)
+{
+	return filtered(548, EPERM);
+}
+
+static int no_memfd(void)
+{
+	return filtered(SYS_memfd_create, EPERM);
+}
+
+/* Limits of the process and the machine: the documented error, or it works. */
+static void test_limits(void **state)
+{
+	static const struct {
+		const char *name;
+		int (*body)(void);
+		int error;
+	} limits[] = {
+		{ "RLIMIT_AS", limited_space, 0 },
+		{ "RLIMIT_AS, view", no_space_for_view, ENOMEM },
+		{ "RLIMIT_FSIZE", small_files, EFBIG },
+		{ "RLIMIT_FSIZE, just enough", just_enough_files, 0 },
+		{ "RLIMIT_NOFILE", few_descriptors, 0 },
+		{ "mlockall", locked, 0 },
+		{ "RLIMIT_MEMLOCK", locked_little, EAGAIN },
+		{ "seccomp, userfaultfd", no_uffd, EACCES },
+		{ "seccomp, manual_cow", no_manual_cow, 0 },
+		{ "seccomp, memfd_create", no_memfd, EPERM },
+		{ "strict overcommit", strict_overcommit, 0 },
+	};
+	uint64_t room;
+	char text[32];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(limits); i++) {
+		const bool strict = limits[i].body == strict_overcommit;
+		int status;
+		pid_t pid;
+
+		if (strict) {
+			room = file_field("/proc/meminfo", "Committed_AS:") +
+			       (2 * LIMITED_BYTES + 48 * MIB) / 1024;
+			snprintf(text, sizeof(text), "%lu", room);
+			file_set("/proc/sys/vm/overcommit_kbytes", text);
+			file_set("/proc/sys/vm/overcommit_memory", "2");
+		}
+		pid = fork();
+		if (!pid) {
+			alarm(slow(60));
+			_exit(limits[i].body());
+		}
+		if (strict) {
+			/* First of all: nothing else shall fail. */
+			if (pid > 0)
+				waitpid(pid, &status, 0);
+			file_set("/proc/sys/vm/overcommit_memory", "0");
+			file_set("/proc/sys/vm/overcommit_ratio", "50");
+		} else {
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+		}
+		assert_true(pid > 0);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+			print_message("# no filters here: %s\n",
+				      limits[i].name);
+		else if (status != limits[i].error << 8)
+			fail_msg("%s: status %#x, not error %d", limits[i].name,
+				 status, limits[i].error);
+	}
+}
+
 static int run(const char *command, char *text, size_t len)
 {
 	FILE *f = popen(command, "re");
@@ -1020,6 +1255,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_cowkv),
 		cmocka_unit_test(test_child_forgets),
 		cmocka_unit_test(test_holes_stay),
