@@ -974,6 +974,81 @@ static void test_window_64(void **state)
 	}
 }
 
+#define XFS_IMAGE "/tmp/windows.xfs"
+#define XFS_MOUNT "/tmp/windows-xfs"
+/* /proc/kpageflags */
+#define KPF_COMPOUND (1ULL << 15 | 1ULL << 16)
+
+static size_t count_large(const unsigned char *p, size_t pages)
+{
+	size_t i, large = 0;
+
+	for (i = 0; i < pages; i++) {
+		uint64_t entry, flags;
+
+		assert_true(pagemap_entries(p + i * PAGE_BYTES, &entry, 1));
+		assert_true(entry & PM_PRESENT);
+		read_entries("/proc/kpageflags", entry & PM_FRAME, &flags, 1);
+		large += !!(flags & KPF_COMPOUND);
+	}
+	return large;
+}
+
+/*
+ * XFS maps huge pages itself, for which the kernel does not look at the switches
+ * of the folio sizes. Private pages of its files are copied to small pages.
+ */
+static void test_xfs(void **state)
+{
+	const size_t pages = PAGES_OF(HUGE_BYTES);
+	unsigned char *map, *p;
+	int large, fd;
+	pid_t pid;
+	size_t i;
+
+	(void)state;
+	if (access("/bin/mkfs.xfs", X_OK))
+		skip();
+	assert_int_equal(system("mkdir -p " XFS_MOUNT
+				" && truncate -s 320M " XFS_IMAGE
+				" && mkfs.xfs -q -f " XFS_IMAGE
+				" && mount -o loop " XFS_IMAGE " " XFS_MOUNT),
+			 0);
+	stay_on_one_cpu(true);
+	for (large = 0; large < 2; large++) {
+		set_large(large);
+		file_set(THP "enabled", "always");
+		windows("fixed", 16, true);
+		fd = open(XFS_MOUNT "/file", O_RDWR | O_CREAT | O_CLOEXEC,
+			  0600);
+		assert_true(fd >= 0);
+		assert_int_equal(ftruncate(fd, HUGE_BYTES), 0);
+		map = mmap(NULL, 2 * HUGE_BYTES, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		assert_ptr_not_equal(map, MAP_FAILED);
+		p = map + HUGE_BYTES - (uintptr_t)map % HUGE_BYTES;
+		assert_ptr_equal(mmap(p, HUGE_BYTES, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_FIXED, fd, 0),
+				 p);
+		close(fd);
+		write_every(p, HUGE_BYTES, 1);
+		pid = start_holder();
+		knob_number("reset", 1);
+		write_every(p, HUGE_BYTES, 1);
+		/* They are served, as anonymous memory is. */
+		assert_true(stat_get("neighbours") >= pages / 16 * 14);
+		assert_int_equal(count_large(p, pages), 0);
+		for (i = 0; i < HUGE_BYTES; i++)
+			if (p[i] != (i % PAGE_BYTES ? 0 : 2))
+				fail_msg("byte %#zx is %d", i, p[i]);
+		end_holder(pid);
+		munmap(map, 2 * HUGE_BYTES);
+	}
+	set_large(false);
+	file_set(THP "enabled", "madvise");
+	assert_int_equal(system("umount " XFS_MOUNT " && rm " XFS_IMAGE), 0);
+}
+
 #define LRU_WRITERS 3
 
 /* Share, write and check, until killed. */
@@ -1067,6 +1142,7 @@ int main(int argc, char **argv)
 		TEST(test_populate),
 		TEST(test_pgreuse),
 		TEST(test_window_64),
+		TEST(test_xfs),
 		TEST(test_lru_gen),
 	};
 
