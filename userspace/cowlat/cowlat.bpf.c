@@ -232,7 +232,8 @@ static __always_inline void sample(enum cowlat_stage stage, __u64 address,
 	range.key.tgid = current_tgid();
 	range.key.born = BPF_CORE_READ(task, group_leader, start_time);
 	if (rows_of == ROWS_RANGE)
-		range.key.exec = BPF_CORE_READ(task, group_leader, self_exec_id);
+		range.key.exec =
+			BPF_CORE_READ(task, group_leader, self_exec_id);
 	if (rows_of == ROWS_RANGE && vma)
 		describe(&range, vma);
 	else if (rows_of == ROWS_RANGE)

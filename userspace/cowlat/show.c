@@ -210,8 +210,7 @@ static void show_process(const struct counted *c, const struct unit *unit)
 	show_pid(c->key.tgid);
 	printf("%-15.15s %8llu %11.3f %7llu %7llu %8llu %9llu\n",
 	       printable(comm, sizeof(comm), c->row.comm),
-	       (unsigned long long)c->row.count,
-	       c->row.sum / 1e6,
+	       (unsigned long long)c->row.count, c->row.sum / 1e6,
 	       (unsigned long long)(c->row.sum / c->row.count / unit->ns),
 	       (unsigned long long)(row_percentile(&c->row, 500) / unit->ns),
 	       (unsigned long long)(row_percentile(&c->row, 990) / unit->ns),
@@ -230,12 +229,12 @@ static void show_range(const struct counted *c, const struct unit *unit)
 	else
 		printable(where, sizeof(where), range_name(c));
 	show_pid(c->key.tgid);
-	width = 8 +
-		printf("%-10.10s %8llu %10.3f %6llu %8llu ",
-		       printable(comm, sizeof(comm), c->row.comm),
-		       (unsigned long long)c->row.count, c->row.sum / 1e6,
-		       (unsigned long long)(c->row.sum / c->row.count / unit->ns),
-		       (unsigned long long)(c->row.max / unit->ns));
+	width = 8 + printf("%-10.10s %8llu %10.3f %6llu %8llu ",
+			   printable(comm, sizeof(comm), c->row.comm),
+			   (unsigned long long)c->row.count, c->row.sum / 1e6,
+			   (unsigned long long)(c->row.sum / c->row.count /
+						unit->ns),
+			   (unsigned long long)(c->row.max / unit->ns));
 	printf("%.*s\n", width < COLUMNS ? COLUMNS - width : 0, where);
 }
 

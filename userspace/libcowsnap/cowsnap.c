@@ -34,6 +34,8 @@
  * 1. A step of 128 takes 2.1 ms, and all steps together half as long.
  */
 #define MERGE_PAGES 32
+/* Other threads may split the region as often while cowsnap_begin() runs. */
+#define TRIES 64
 /* The longest pause between two steps. */
 #define PAUSE_NS 1000000ULL
 
@@ -302,22 +304,29 @@ static void block_signals(sigset_t *old)
 static int move_to_view(struct cowsnap *cs, unsigned char *view)
 {
 	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
-	int error;
+	int error, tries;
 
-	if (mremap(cs->base, cs->span, cs->span, flags, view) != MAP_FAILED)
-		return 0;
-	if (errno != EFAULT)
-		return errno;
-	/* Split by a request of the program's: make it one mapping again. */
-	error = hints_gather(cs);
-	if (error)
-		return error;
-	if (map_region(cs, MAP_SHARED) == MAP_FAILED)
-		return errno;
-	madvise(cs->base, cs->span, MADV_DONTFORK);
-	if (mremap(cs->base, cs->span, cs->span, flags, view) != MAP_FAILED)
-		return 0;
-	error = errno;
+	for (tries = 0; tries < TRIES; tries++) {
+		if (mremap(cs->base, cs->span, cs->span, flags, view) !=
+		    MAP_FAILED)
+			return 0;
+		error = errno;
+		if (error != EFAULT)
+			break;
+		/*
+		 * Split by a request of the program's, perhaps just now by
+		 * another thread: make it one mapping again.
+		 */
+		error = hints_gather(cs);
+		if (error)
+			break;
+		if (map_region(cs, MAP_SHARED) == MAP_FAILED) {
+			error = errno;
+			break;
+		}
+		madvise(cs->base, cs->span, MADV_DONTFORK);
+		error = EFAULT;
+	}
 	hints_apply(cs);
 	return error;
 }
@@ -333,6 +342,7 @@ static int freeze(struct cowsnap *cs)
 		return EIO;
 	if (cs->view)
 		return EBUSY;
+	hints_forget(cs);
 	view = reserve(cs->span, cs->align, NULL, NULL);
 	if (!view)
 		return errno;
@@ -356,6 +366,7 @@ static int freeze(struct cowsnap *cs)
 	}
 	if (error) {
 		munmap(view, cs->span);
+		hints_forget(cs);
 		return error;
 	}
 	madvise(cs->base, cs->span, MADV_DONTFORK);
@@ -487,7 +498,7 @@ static int merge_block(struct cowsnap *cs, unsigned char *aside, size_t first,
 		       size_t nr)
 {
 	uint64_t entries[MAX_BLOCK_PAGES];
-	size_t i, step, most = nr, own = 0;
+	size_t i, step, limit = nr, most, own = 0;
 	uint64_t start;
 	int ret;
 
@@ -496,19 +507,27 @@ static int merge_block(struct cowsnap *cs, unsigned char *aside, size_t first,
 	for (i = 0; i < nr; i++)
 		own += entry_own(entries[i]);
 	if (own > MERGE_PAGES)
-		most = MERGE_PAGES;
+		limit = MERGE_PAGES;
+	most = limit;
 	for (i = 0; i < nr; i += step) {
 		step = most < nr - i ? most : nr - i;
 		start = now_ns();
 		ret = merge(cs, aside, first + i, step);
-		/* EFAULT: the pages are of several mappings; one page is not. */
-		if ((ret == -EAGAIN || ret == -EFAULT) && step > 1) {
-			most = ret == -EAGAIN ? MERGE_PAGES : 1;
+		if (ret == -EAGAIN && step > 1) {
+			limit = MERGE_PAGES;
+			most = limit;
+			step = 0;
+			continue;
+		}
+		/* The pages are of several mappings; one page is not. */
+		if (ret == -EFAULT && step > 1) {
+			most = step / 2;
 			step = 0;
 			continue;
 		}
 		if (ret)
 			return ret;
+		most = most * 2 < limit ? most * 2 : limit;
 		cs->thawed = first + i + step;
 		if (i + step == nr)
 			cs->anon[first / BLOCK_PAGES] = 0;

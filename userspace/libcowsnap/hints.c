@@ -57,13 +57,15 @@ static bool parse_part(const struct cowsnap *cs, const char *line,
 	return true;
 }
 
-/* Read what the parts of the region are asked for. Return: 0 or an error. */
+/*
+ * Read what the parts of the region are asked for, and add it to what was gathered
+ * before. Return: 0 or an error.
+ */
 int hints_gather(struct cowsnap *cs)
 {
 	FILE *f = fopen("/proc/self/smaps", "re");
-	struct hint *hints = NULL, hint;
 	char line[512];
-	size_t nr = 0;
+	struct hint hint;
 	bool in = false;
 
 	if (!f)
@@ -72,24 +74,20 @@ int hints_gather(struct cowsnap *cs)
 		if (line[0] >= 'a' || (line[0] >= '0' && line[0] <= '9')) {
 			in = parse_part(cs, line, &hint);
 		} else if (in && !strncmp(line, "VmFlags:", 8)) {
-			struct hint *more =
-				realloc(hints, (nr + 1) * sizeof(hint));
+			struct hint *more = realloc(
+				cs->hints, (cs->nr_hints + 1) * sizeof(hint));
 
 			if (!more) {
-				free(hints);
 				fclose(f);
 				return ENOMEM;
 			}
-			hints = more;
+			cs->hints = more;
 			snprintf(hint.flags, sizeof(hint.flags), " %.100s",
 				 line + 8);
-			hints[nr++] = hint;
+			cs->hints[cs->nr_hints++] = hint;
 		}
 	}
 	fclose(f);
-	hints_forget(cs);
-	cs->hints = hints;
-	cs->nr_hints = nr;
 	return 0;
 }
 

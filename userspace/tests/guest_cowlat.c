@@ -437,8 +437,8 @@ static void test_names(void **state)
 	pid = faults_under(renamed);
 	waitpid(pid, NULL, 0);
 	end();
-	snprintf(row, sizeof(row),
-		 "\"pid\": %d, \"comm\": \"last\\\"\\\\\"", pid);
+	snprintf(row, sizeof(row), "\"pid\": %d, \"comm\": \"last\\\"\\\\\"",
+		 pid);
 	if (!strstr(cowlat.out, row))
 		fail_msg("no %s in %s", row, cowlat.out);
 
