@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "common/pattern.h"
+#include "common/process.h"
 #include "common/region.h"
 
 #define LISTEN_MAX 8
@@ -63,6 +64,7 @@ struct listen {
 	int count; /* number of switches */
 	int fds[LISTEN_MAX]; /* the switches */
 	int pid_fd; /* the file that restricts them to one thread group */
+	struct guardian guardian; /* turns them off, however this ends */
 };
 
 enum side {
@@ -142,6 +144,7 @@ void listen_rehearsal(struct listen *listen, const struct listen *real);
 void listen_pid(const struct listen *listen, int pid);
 bool listen_set(const struct listen *listen, bool on);
 void listen_stop(const struct listen *listen);
+void listen_close(struct listen *listen);
 
 /* report.c */
 void report_row(const struct bench *bench, enum side side, uint64_t round,

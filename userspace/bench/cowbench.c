@@ -186,6 +186,8 @@ static void catch_signals(const struct bench *bench)
 	sigaction(SIGCHLD, &child, NULL);
 	sigaction(SIGINT, &end, NULL);
 	sigaction(SIGTERM, &end, NULL);
+	sigaction(SIGHUP, &end, NULL);
+	sigaction(SIGQUIT, &end, NULL);
 }
 
 /* Exit unless the kernel has the call that is wanted. */
@@ -263,5 +265,6 @@ int main(int argc, char **argv)
 	catch_signals(&bench);
 	for (round = 1; round <= bench.env.rounds; round++)
 		run_round(&bench, round);
+	listen_close(&bench.listen);
 	return 0;
 }

@@ -38,6 +38,11 @@ static bool put(int fd, const char *text, ssize_t len)
 	return n == len;
 }
 
+static void stop_for_good(void *listen)
+{
+	listen_stop(listen);
+}
+
 /*
  * Open the switches of a comma list, which may be NULL, in the directory @dir;
  * exit if one is missing.
@@ -68,6 +73,7 @@ void listen_open(struct listen *listen, const char *dir, const char *list)
 			break;
 	}
 	listen->pid_fd = open_file(dir, "pid");
+	guardian_start(&listen->guardian, stop_for_good, listen);
 }
 
 /* Make as many switches as @real has, which switch nothing. */
@@ -117,4 +123,11 @@ void listen_stop(const struct listen *listen)
 	listen_set(listen, false);
 	if (listen->pid_fd >= 0)
 		put(listen->pid_fd, "0\n", 2);
+}
+
+/* The switches are off. */
+void listen_close(struct listen *listen)
+{
+	if (listen->pid_fd >= 0)
+		guardian_dismiss(&listen->guardian);
 }

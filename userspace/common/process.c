@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Children: one that ends with its parent, one that only holds pages. */
+/*
+ * Children: one that ends with its parent, one that only holds pages. A guardian,
+ * which cleans up.
+ */
 #include "common/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -83,4 +87,84 @@ void holder_end(const struct holder *holder)
 {
 	close(holder->release);
 	wait_child(holder->pid);
+}
+
+/* Wait until the other side of a pipe is closed, or says something: true. */
+static bool wait_closed(int fd)
+{
+	ssize_t n;
+	char byte;
+
+	do
+		n = read(fd, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	return n == 1;
+}
+
+/**
+ * guardian_start - start a process that cleans up when this one has ended
+ * @guardian: the result
+ * @clean: what it does; also after die() and SIGKILL
+ * @arg: handed on
+ *
+ * It is not a child: who waits for children does not see it.
+ */
+void guardian_start(struct guardian *guardian, void (*clean)(void *arg),
+		    void *arg)
+{
+	static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM,
+				       SIGPIPE };
+	int alive[2], done[2], null;
+	pid_t child;
+	size_t i;
+
+	if (pipe2(alive, O_CLOEXEC) || pipe2(done, O_CLOEXEC))
+		die("cannot make a pipe: %s", strerror(errno));
+	child = fork();
+	if (child < 0)
+		die("cannot fork: %s", strerror(errno));
+	if (child) {
+		close(alive[0]);
+		close(done[1]);
+		guardian->alive = alive[1];
+		guardian->done = done[0];
+		wait_child(child);
+		return;
+	}
+	child = fork();
+	if (child)
+		_exit(child < 0);
+	close(alive[1]);
+	close(done[0]);
+	for (i = 0; i < ARRAY_SIZE(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	/* Who reads the output of the other must not wait for this one. */
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (i = 0; null >= 0 && i < 3; i++)
+		dup2(null, i);
+	if (!wait_closed(alive[0]))
+		clean(arg);
+	_exit(0);
+}
+
+/**
+ * guardian_end - have it clean up now, and wait until it has
+ * @guardian: the guardian
+ */
+void guardian_end(struct guardian *guardian)
+{
+	close(guardian->alive);
+	wait_closed(guardian->done);
+}
+
+/**
+ * guardian_dismiss - there is nothing to clean up
+ * @guardian: the guardian
+ */
+void guardian_dismiss(struct guardian *guardian)
+{
+	/* If it fails, it cleans up what is clean. */
+	if (write(guardian->alive, "", 1) < 0)
+		guardian_end(guardian);
+	wait_closed(guardian->done);
 }

@@ -12,9 +12,19 @@ struct holder {
 	uint64_t fork_ns; /* duration of fork() in the parent */
 };
 
+/* A process that cleans up after another, however that ends */
+struct guardian {
+	int alive; /* the other's end of a pipe: while it is open, it lives */
+	int done; /* closed when the guardian has ended */
+};
+
 pid_t fork_tied(void);
 void wait_child(pid_t child);
 void holder_start(struct holder *holder);
 void holder_end(const struct holder *holder);
+void guardian_start(struct guardian *guardian, void (*clean)(void *arg),
+		    void *arg);
+void guardian_end(struct guardian *guardian);
+void guardian_dismiss(struct guardian *guardian);
 
 #endif /* COWLAB_PROCESS_H */

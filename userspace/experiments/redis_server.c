@@ -12,6 +12,8 @@
 #include "experiments/redisload.h"
 
 #define PATIENCE (300 * SECOND)
+/* Of --server */
+#define MAX_WORDS 32
 
 /* Return a reply that is not an error, or exit; @what is the command. */
 redisReply *redis_checked(redisContext *c, void *reply, const char *what)
@@ -82,19 +84,46 @@ static void server_wait(struct server *server)
 /* Start a server that reads dump.rdb of --dir, wait for it */
 void server_start(struct server *server, const struct env *env)
 {
-	char line[2048];
+	char *const options[] = {
+		"--port",
+		"0",
+		"--unixsocket",
+		server->socket,
+		"--dir",
+		(char *)env->dir,
+		"--save",
+		"",
+		"--appendonly",
+		"no",
+		"--rdbcompression",
+		"no",
+		"--dbfilename",
+		"dump.rdb",
+		"--daemonize",
+		"no",
+		"--logfile",
+		"redis.log",
+		NULL,
+	};
+	char words[1024], *args[MAX_WORDS + ARRAY_SIZE(options)];
+	char *save = NULL, *word;
+	size_t nr = 0;
 
+	if (strlen(env->server) >= sizeof(words))
+		die("--server: too long");
+	strcpy(words, env->server);
+	for (word = strtok_r(words, " ", &save); word && nr < MAX_WORDS;
+	     word = strtok_r(NULL, " ", &save))
+		args[nr++] = word;
+	if (!nr || word)
+		die("--server: expected 1 to %d words", MAX_WORDS);
+	memcpy(args + nr, options, sizeof(options));
 	snprintf(server->socket, sizeof(server->socket), "%s/redis.sock",
 		 env->dir);
-	unlink(server->socket);
-	snprintf(
-		line, sizeof(line),
-		"exec %s --port 0 --unixsocket %s --dir %s --save '' --appendonly no --rdbcompression no --dbfilename dump.rdb --daemonize no --logfile %s/redis.log",
-		env->server, server->socket, env->dir, env->dir);
 	server->admin = NULL;
 	server->pid = fork_tied();
 	if (!server->pid) {
-		execl("/bin/sh", "sh", "-c", line, (char *)NULL);
+		execvp(args[0], args);
 		_exit(127);
 	}
 	server_wait(server);

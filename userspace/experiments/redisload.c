@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* redisload - latencies of a Redis client while the server saves */
 #include <errno.h>
+#include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/options.h"
+#include "common/process.h"
 #include "common/util.h"
 #include "experiments/redisload.h"
 
@@ -45,7 +48,6 @@ static struct env env = {
 	.margin = 2000,
 	.interval = 20,
 	.server = "redis-server",
-	.dir = "/tmp",
 	.out = ".",
 };
 
@@ -65,12 +67,13 @@ static const struct opt opts[] = {
 	  OPT_NUMBER(env.interval, 1, 60000) },
 	{ OPT_COMMON_SEED(env.set.seed, "Decides values and keys (1)") },
 	{ "server", 's', "COMMAND",
-	  "Command that starts the server, before its options (redis-server)",
+	  "Command that starts the server, before its options; words with blanks between, no shell (redis-server)",
 	  .group = 1, OPT_TEXT(env.server) },
 	{ "armed", 'a', "COMMAND",
 	  "Shell command to run when the server has its data", .group = 1,
 	  OPT_TEXT(env.armed) },
-	{ "dir", 'd', "DIR", "For the socket and the file saved (/tmp)",
+	{ "dir", 'd', "DIR",
+	  "Where to make a folder for the socket and the file saved, which is removed in the end ($TMPDIR, or /tmp)",
 	  .group = 1, OPT_TEXT(env.dir) },
 	{ "out", 'o', "DIR", "For the results (.)", .group = 1,
 	  OPT_TEXT(env.out) },
@@ -86,7 +89,7 @@ static void start_full(struct server *server, const struct env *env)
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/dump.rdb", env->dir);
-	f = fopen(path, "we");
+	f = fopen(path, "wxe");
 	if (!f || dataset_write(&env->set, f))
 		die("--dir: cannot write %s: %s", path, strerror(errno));
 	fclose(f);
@@ -95,13 +98,46 @@ static void start_full(struct server *server, const struct env *env)
 	unlink(path);
 }
 
+static int remove_one(const char *path, const struct stat *st, int type,
+		      struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void remove_dir(void *dir)
+{
+	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* A folder that nobody else has files in, gone however this program ends. */
+static void make_dir(struct env *env, struct guardian *guardian)
+{
+	static char dir[PATH_MAX];
+	const char *in = env->dir ?: getenv("TMPDIR") ?: "/tmp";
+	char full[PATH_MAX];
+
+	if (!realpath(in, full))
+		die("--dir %s: %s", in, strerror(errno));
+	if (snprintf(dir, sizeof(dir), "%s/redisload.XXXXXX", full) >=
+	    (int)(sizeof(((struct server *)NULL)->socket) -
+		  sizeof("/redis.sock")))
+		die("--dir %s: the path is too long for a socket", in);
+	if (!mkdtemp(dir))
+		die("--dir: cannot make %s: %s", dir, strerror(errno));
+	env->dir = dir;
+	guardian_start(guardian, remove_dir, dir);
+}
+
 int main(int argc, char **argv)
 {
 	static struct load load;
+	struct guardian guardian;
 	struct save save = { 0 };
 	struct server server;
 	uint32_t *versions;
-	char path[512];
 
 	options_parse(argc, argv, doc, opts, NULL);
 	env.margin *= 1000000;
@@ -109,6 +145,7 @@ int main(int argc, char **argv)
 	versions = calloc(env.set.keys, sizeof(*versions));
 	if (!versions)
 		die("no memory for %u keys", env.set.keys);
+	make_dir(&env, &guardian);
 	start_full(&server, &env);
 	load_start(&load, &env, &server);
 	if (env.armed && system(env.armed))
@@ -121,7 +158,6 @@ int main(int argc, char **argv)
 	verify_saved(&load, &save, versions);
 	put_requests(&load, &save);
 	put_timeline(&load, &save);
-	snprintf(path, sizeof(path), "%s/dump.rdb", env.dir);
-	unlink(path);
+	guardian_end(&guardian);
 	return 0;
 }

@@ -31,7 +31,7 @@ struct env {
 	uint64_t interval;
 	const char *server;
 	const char *armed;
-	const char *dir;
+	const char *dir; /* its own, in that of --dir */
 	const char *out;
 	enum corrupt corrupt;
 };

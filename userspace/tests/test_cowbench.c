@@ -24,7 +24,7 @@
 #define HEADER                                                        \
 	"pattern,kind,writer,threads,round,size,count,avg_ns,min_ns," \
 	"p50_ns,p90_ns,p99_ns,p999_ns,max_ns,elapsed_ns,faults,"      \
-	"pages_touched,pages_copied,pages_wasted,rss_growth_kb,"       \
+	"pages_touched,pages_copied,pages_wasted,rss_growth_kb,"      \
 	"parent_peak_kb,child_peak_kb,verified\n"
 
 #define COLUMNS 23
@@ -709,6 +709,32 @@ static void test_listen(void **state)
 	}
 }
 
+/* SIGKILL leaves no time to turn anything off; another process does it. */
+static void test_listen_killed(void **state)
+{
+	static const int signals[] = { SIGKILL, SIGHUP, SIGQUIT };
+	static struct run run;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(signals); i++) {
+		unsigned long tries = slow(500);
+		char line[64] = "";
+		pid_t pid = start_listening("-w parent");
+
+		await_on();
+		kill(pid, signals[i]);
+		finish(pid, &run);
+		while (tries-- && strcmp(line, "0")) {
+			pause_ms(10);
+			read_line(in_dir("debugfs/pid"), line, sizeof(line));
+		}
+		assert_line("debugfs/timing", "0");
+		assert_line("debugfs/log", "0");
+		assert_line("debugfs/pid", "0");
+	}
+}
+
 /* Files of debugfs cannot seek; no more can a pipe, which keeps the order. */
 static void test_listen_no_position(void **state)
 {
@@ -839,6 +865,7 @@ int main(void)
 		cmocka_unit_test(test_bad_input),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_listen),
+		cmocka_unit_test(test_listen_killed),
 		cmocka_unit_test(test_listen_no_position),
 		cmocka_unit_test(test_listen_refused),
 		cmocka_unit_test(test_killed_child),

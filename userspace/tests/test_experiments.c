@@ -18,6 +18,7 @@
 #include "experiments/cut.h"
 #include "experiments/dataset.h"
 #include "common/util.h"
+#include "tests/slow.h"
 
 #define REQUEST_HEADER                                                       \
 	"phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns," \
@@ -223,6 +224,28 @@ static void test_redis_large(void **state)
 	redis_run("-k 300 -b 32768", 0);
 }
 
+/* What others have in the folder stays; a name is not a command. */
+static void test_redis_files(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		run("mkdir -p 'in; touch bad #'; cd 'in; touch bad #' && echo mine >redis.sock && ln -s ../target dump.rdb && echo mine >redis.log"),
+		0);
+	redis_run("-k 2000 -d 'in; touch bad #'", 0);
+	assert_int_equal(
+		run("cd 'in; touch bad #' && ls && cat redis.sock redis.log && ls ../target ../bad"),
+		2);
+	says("dump.rdb\nredis.log\nredis.sock\nmine\nmine\n");
+	/* Nothing is left, however it ends. */
+	redis_run("-k 2000 -d 'in; touch bad #' -a 'kill -KILL $PPID; sleep 9'",
+		  137);
+	assert_int_equal(
+		run("n=0; while ls -d in*/redisload.* >/dev/null 2>&1 && [ $n -lt %lu ]; do sleep 0.1; n=$((n + 1)); done; ls in*",
+		    slow(100)),
+		0);
+	assert_string_equal(output, "dump.rdb\nredis.log\nredis.sock\n");
+}
+
 static void test_redis_wrong(void **state)
 {
 	(void)state;
@@ -283,7 +306,9 @@ static void test_bad_input(void **state)
 		{ "redisload -c 65",
 		  "invalid --connections '65': expected a number from 1 to 64\n" },
 		{ "redisload -d /nonexistent",
-		  "cannot write /nonexistent/dump.rdb" },
+		  "--dir /nonexistent: No such file or directory" },
+		{ "redisload -d /dev/null", "--dir: cannot make /dev/null/" },
+		{ "redisload -s ' '", "--server: expected 1 to 32 words" },
 		{ "prefork -s 3M",
 		  "invalid --size '3M': expected a positive multiple of 2M (K, M, G allowed)\n" },
 		{ "prefork -s 4M -p 8M", "--part: the most is --size" },
@@ -341,6 +366,7 @@ int main(void)
 		cmocka_unit_test(test_rdb),
 		cmocka_unit_test(test_redis),
 		cmocka_unit_test(test_redis_large),
+		cmocka_unit_test(test_redis_files),
 		cmocka_unit_test(test_redis_wrong),
 		cmocka_unit_test(test_prefork),
 		cmocka_unit_test(test_forkcost),
