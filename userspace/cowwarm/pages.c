@@ -133,19 +133,52 @@ static bool entries_of(uintptr_t start, size_t pages, uint64_t *entries)
 	return true;
 }
 
-/* Look at a block; what it was found to be before is in @before, or NULL. */
-static void look(struct block *block, const struct block *before)
+/*
+ * Where the next page is. A sanitizer's shadow or an allocator's reservation has
+ * terabytes without any: the kernel skips these by page tables, we by blocks.
+ */
+static uintptr_t next_present(uintptr_t start, uintptr_t end)
+{
+	struct page_region region;
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = start,
+		.end = end,
+		.vec = (uintptr_t)&region,
+		.vec_len = 1,
+		.max_pages = 1,
+		.category_mask = PAGE_IS_PRESENT,
+		.return_mask = PAGE_IS_PRESENT,
+	};
+
+	switch (start < end ? ioctl(warm.pagemap, PAGEMAP_SCAN, &arg) : -1) {
+	case 0:
+		return end;
+	case 1:
+		return region.start / HUGE_BYTES * HUGE_BYTES;
+	default:
+		return start;
+	}
+}
+
+/*
+ * Look at a block; what it was found to be before is in @before, or NULL.
+ * Return: whether it has pages.
+ */
+static bool look(struct block *block, const struct block *before)
 {
 	uint64_t entries[BLOCK_PAGES];
 	uint16_t own = 0, i;
+	bool there = false;
 
 	block->shared = 0;
 	block->known = before ? before->known : 0;
 	block->served = before && before->served;
 	block->heat = before ? before->heat : 0;
 	if (!entries_of(block->start, block->pages, entries))
-		return;
+		return true;
 	for (i = 0; i < block->pages; i++) {
+		there |= !!entries[i];
 		block->shared += is_shared(entries[i]);
 		own += is_own(entries[i]);
 	}
@@ -153,6 +186,7 @@ static void look(struct block *block, const struct block *before)
 	if (own > block->known && block->shared)
 		block->heat += own - block->known;
 	block->known = own;
+	return there;
 }
 
 /* Room for more blocks. No child has a use for them. */
@@ -225,9 +259,13 @@ static bool add_mapping(uintptr_t start, uintptr_t end, size_t *old,
 			++*old;
 		if (*old < nr_old && warm.old_blocks[*old].start == start)
 			before = &warm.old_blocks[*old];
-		look(block, before);
-		warm.shared += block->shared;
 		start = next;
+		if (!look(block, before)) {
+			if (!block->heat)
+				warm.nr_blocks--;
+			start = next_present(next, end);
+		}
+		warm.shared += block->shared;
 	}
 	return true;
 }

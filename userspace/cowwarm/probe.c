@@ -17,6 +17,8 @@
 #include "cowwarm/scan.h"
 
 /* How far up the stack a signal frame is looked for. */
+/* Reads what is between the variables, too, which AddressSanitizer reports. */
+#define ALL_OF_STACK __attribute__((no_sanitize_address, noinline))
 #define STACK_LOOK (1UL << 20)
 
 /**
@@ -139,7 +141,7 @@ static bool readable(uintptr_t at)
  * stack pointer and floating point state lie above. Remains of a former frame have
  * mostly been overwritten in part.
  */
-static bool is_frame(const uint64_t *at)
+ALL_OF_STACK static bool is_frame(const uint64_t *at)
 {
 	const ucontext_t *context = (void *)(at + 1);
 	const greg_t *regs = context->uc_mcontext.gregs;
@@ -153,7 +155,8 @@ static bool is_frame(const uint64_t *at)
 }
 
 /* Handlers return to the restorer: its address is in the signal's frame. */
-static bool stack_has_frame(const void *const *restorers, unsigned int nr)
+ALL_OF_STACK static bool stack_has_frame(const void *const *restorers,
+					 unsigned int nr)
 {
 	uintptr_t at = (uintptr_t)__builtin_frame_address(0) & ~7UL;
 	uintptr_t end = at + STACK_LOOK;

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #ifndef PAGEMAP_SCAN
+#define PAGE_IS_PRESENT (1 << 3)
 #define PAGE_IS_PFNZERO (1 << 5)
 #define PAGE_IS_HUGE (1 << 6)
 

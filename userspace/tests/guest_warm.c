@@ -937,24 +937,42 @@ static int program_realtime(int unused)
 	return 0;
 }
 
+/* A reservation, as sanitizers and allocators make it, with a page here and there. */
+static int program_reserved(int unused)
+{
+	const size_t bytes = 16UL << 40, step = 1UL << 40;
+	unsigned char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+				0);
+	size_t at;
+
+	(void)unused;
+	if (p == MAP_FAILED)
+		give_up("mmap");
+	for (at = step / 2; at < bytes; at += step)
+		p[at] = 1;
+	return program_fork(2);
+}
+
 static const struct program {
 	const char *name;
 	int (*main)(int arg);
 } programs[] = {
-	{ "fork", program_fork },	{ "killed", program_killed },
-	{ "hot", program_hot },		{ "often", program_often },
-	{ "threads", program_threads }, { "exec", program_exec },
-	{ "nested", program_nested },	{ "exit", program_exit },
-	{ "closes", program_closes },	{ "nice", program_nice },
-	{ "alone", program_alone },	{ "zero", program_zero },
-	{ "freed", program_freed },	{ "ksm", program_ksm },
-	{ "setuid", program_setuid },	{ "daemon", program_daemon },
-	{ "clone", program_clone },	{ "setns", program_setns },
-	{ "chroot", program_chroot },	{ "limits", program_limits },
-	{ "seccomp", program_seccomp }, { "many", program_many },
-	{ "handler", program_handler }, { "blocked", program_blocked },
-	{ "spawn", program_spawn },	{ "dlopen", program_dlopen },
-	{ "errno", program_errno },	{ "realtime", program_realtime },
+	{ "fork", program_fork },	  { "killed", program_killed },
+	{ "hot", program_hot },		  { "often", program_often },
+	{ "threads", program_threads },	  { "exec", program_exec },
+	{ "nested", program_nested },	  { "exit", program_exit },
+	{ "closes", program_closes },	  { "nice", program_nice },
+	{ "alone", program_alone },	  { "zero", program_zero },
+	{ "freed", program_freed },	  { "ksm", program_ksm },
+	{ "setuid", program_setuid },	  { "daemon", program_daemon },
+	{ "clone", program_clone },	  { "setns", program_setns },
+	{ "chroot", program_chroot },	  { "limits", program_limits },
+	{ "seccomp", program_seccomp },	  { "many", program_many },
+	{ "handler", program_handler },	  { "blocked", program_blocked },
+	{ "spawn", program_spawn },	  { "dlopen", program_dlopen },
+	{ "errno", program_errno },	  { "realtime", program_realtime },
+	{ "reserved", program_reserved },
 };
 
 /* Start one under the library. Return: its status; what it says in @text. */
@@ -1402,6 +1420,15 @@ static void test_realtime(void **state)
 	assert_int_equal(said(text, "policy "), SCHED_OTHER);
 }
 
+static void test_reserved(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	expect_success(run(text, sizeof(text), BIG, "reserved"), text);
+	assert_int_equal(said(text, "own "), PAGES);
+}
+
 /* Standard error may be a pipe without a reader. */
 static void test_broken_stderr(void **state)
 {
@@ -1506,6 +1533,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_dlopen),
 		cmocka_unit_test(test_errno),
 		cmocka_unit_test(test_realtime),
+		cmocka_unit_test(test_reserved),
 		cmocka_unit_test(test_broken_stderr),
 		cmocka_unit_test(test_memcg),
 	};
