@@ -43,6 +43,7 @@
 #define PM_EXCLUSIVE (1ULL << 56)
 #define PM_UFFD_WP (1ULL << 57)
 #define PM_FILE (1ULL << 61)
+#define PM_SWAP (1ULL << 62)
 #define PM_PRESENT (1ULL << 63)
 /* Ours: a bit that pagemap leaves at 0. */
 #define PM_HUGE (1ULL << 59)
@@ -178,7 +179,8 @@ static bool look(struct block *block, const struct block *before)
 	if (!entries_of(block->start, block->pages, entries))
 		return true;
 	for (i = 0; i < block->pages; i++) {
-		there |= !!entries[i];
+		/* Where nothing is, the soft-dirty bit may be set. */
+		there |= !!(entries[i] & (PM_PRESENT | PM_SWAP));
 		block->shared += is_shared(entries[i]);
 		own += is_own(entries[i]);
 	}
