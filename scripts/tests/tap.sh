@@ -51,3 +51,8 @@ $(tail -n 20 "$2/console.log" | cut -c 1-160)"
 finish() {
 	echo "1..$tests"
 }
+
+# Lines of a guest's log: guest_faults has its own processes killed.
+# shellcheck disable=SC2034 # used by those who source this
+own_kills='guest_faults invoked oom-killer|oom-kill:.*task=guest_faults'
+own_kills+='|out of memory: Killed process [0-9]+ \(guest_faults\)'
