@@ -275,6 +275,19 @@ static int hold(const struct cowsnap *cs, size_t first, size_t nr, bool on)
 		    ioctl(cs->uffd, UFFDIO_UNREGISTER, &reg.range);
 }
 
+/*
+ * No access waits any more. Where the kernel has no memory to say so for a part,
+ * it says so for all: without userfaultfd there is no further snapshot.
+ */
+static void unhold(struct cowsnap *cs, size_t first, size_t nr)
+{
+	if (hold(cs, first, nr, false)) {
+		close(cs->uffd);
+		cs->uffd = -1;
+		cs->broken = true;
+	}
+}
+
 static void wake(const struct cowsnap *cs, size_t first, size_t nr)
 {
 	struct uffdio_range range = { (uintptr_t)cs->base + first * PAGE,
@@ -361,7 +374,7 @@ static int freeze(struct cowsnap *cs)
 	}
 	if (held) {
 		if (error)
-			hold(cs, 0, pages, false);
+			unhold(cs, 0, pages);
 		wake(cs, 0, pages);
 	}
 	if (error) {
@@ -465,7 +478,7 @@ static int merge_held(struct cowsnap *cs, unsigned char *aside, size_t first,
 undo:
 	move(aside, here, nr, MREMAP_DONTUNMAP);
 fail:
-	hold(cs, first, nr, false);
+	unhold(cs, first, nr);
 	wake(cs, first, nr);
 	return ret;
 }

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every error path of the libraries ends in a defined state: the first call that
+ * can fail fails, then the second, and so on until a run has no more calls. In each
+ * run the data is what was written, a view is what was there, an error is one that
+ * the header names, and afterwards no thread, descriptor or mapping is left.
+ *
+ * The linker hands the libraries' calls to the functions here (--wrap). Calls of
+ * this file are not counted.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "libcowsnap/cowsnap.h"
+#include "tests/slow.h"
+
+#define MIB (1UL << 20)
+/* More than a block of 2 MiB. */
+#define BYTES (2 * MIB + 16 * PAGE_BYTES)
+#define PAGES (BYTES / PAGE_BYTES)
+/* The last pages are a writer's that never stops. */
+#define WRITER_PAGES 64UL
+
+/**
+ * struct plan - what is to fail in a run; shared with the process that runs
+ * @on: calls count
+ * @call: number of the last one
+ * @fails: number of the one that fails
+ * @failed: its name; empty: there were not so many calls
+ * @error: what it fails with
+ * @leak_expected: what fails gives something back
+ * @said: what went wrong
+ */
+struct plan {
+	atomic_bool on;
+	_Atomic unsigned int call;
+	unsigned int fails;
+	char failed[32];
+	int error;
+	bool leak_expected;
+	char said[160];
+};
+
+static struct plan *plan;
+
+static bool fails(const char *name, int error)
+{
+	if (!plan || !plan->on ||
+	    atomic_fetch_add(&plan->call, 1) + 1 != plan->fails)
+		return false;
+	strcpy(plan->failed, name);
+	plan->error = error;
+	plan->leak_expected = !strcmp(name, "munmap");
+	errno = error;
+	return true;
+}
+
+/* WRAP(type, name, value, error, parameters, arguments): how a call fails */
+#define WRAP(type, name, value, error, params, args) \
+	type __real_##name params;                   \
+	type __wrap_##name params;                   \
+	type __wrap_##name params                    \
+	{                                            \
+		if (fails(#name, error))             \
+			return value;                \
+		return __real_##name args;           \
+	}
+
+WRAP(void *, calloc, NULL, ENOMEM, (size_t n, size_t size), (n, size))
+WRAP(void *, realloc, NULL, ENOMEM, (void *p, size_t size), (p, size))
+WRAP(FILE *, fopen, NULL, EMFILE, (const char *path, const char *mode),
+     (path, mode))
+WRAP(int, ftruncate, -1, ENOMEM, (int fd, off_t length), (fd, length))
+WRAP(off_t, lseek, -1, EINVAL, (int fd, off_t at, int whence), (fd, at, whence))
+WRAP(int, madvise, -1, EAGAIN, (void *p, size_t size, int advice),
+     (p, size, advice))
+WRAP(int, memfd_create, -1, EMFILE, (const char *name, unsigned int flags),
+     (name, flags))
+WRAP(int, mincore, -1, EAGAIN, (void *p, size_t size, unsigned char *vec),
+     (p, size, vec))
+WRAP(void *, mmap, MAP_FAILED, ENOMEM,
+     (void *p, size_t size, int prot, int flags, int fd, off_t at),
+     (p, size, prot, flags, fd, at))
+WRAP(int, mprotect, -1, ENOMEM, (void *p, size_t size, int prot),
+     (p, size, prot))
+WRAP(int, munmap, -1, ENOMEM, (void *p, size_t size), (p, size))
+WRAP(ssize_t, pread, -1, ENOMEM, (int fd, void *p, size_t size, off_t at),
+     (fd, p, size, at))
+WRAP(ssize_t, read, -1, EIO, (int fd, void *p, size_t size), (fd, p, size))
+WRAP(int, pthread_create, EAGAIN, EAGAIN,
+     (pthread_t * thread, const pthread_attr_t *attr, void *(*start)(void *),
+      void *arg),
+     (thread, attr, start, arg))
+WRAP(int, sched_getaffinity, -1, ENOSYS,
+     (pid_t pid, size_t size, cpu_set_t *set), (pid, size, set))
+
+/* With arguments that may be missing. */
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+	return fails("open", EMFILE) ? -1 : __real_open(path, flags);
+}
+
+int __real_ioctl(int fd, unsigned long request, void *arg);
+int __wrap_ioctl(int fd, unsigned long request, void *arg);
+int __wrap_ioctl(int fd, unsigned long request, void *arg)
+{
+	/* To wake always works. */
+	if (request != UFFDIO_WAKE && fails("ioctl", ENOMEM))
+		return -1;
+	return __real_ioctl(fd, request, arg);
+}
+
+void *__real_mremap(void *old, size_t old_size, size_t size, int flags,
+		    void *to);
+void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags,
+		    void *to);
+void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags,
+		    void *to)
+{
+	return fails("mremap", ENOMEM) ?
+		       MAP_FAILED :
+		       __real_mremap(old, old_size, size, flags, to);
+}
+
+long __real_syscall(long number, long a, long b, long c, long d, long e);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e)
+{
+	return fails("syscall", EMFILE) ? -1 :
+					  __real_syscall(number, a, b, c, d, e);
+}
+
+/* In the process that runs: its parent says it. */
+__attribute__((noreturn, format(printf, 1, 2))) static void
+wrong(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(plan->said, sizeof(plan->said), fmt, ap);
+	va_end(ap);
+	_exit(1);
+}
+
+static uint64_t status_field(const char *key)
+{
+	char text[4096];
+	uint64_t value = 0;
+	ssize_t n;
+	int fd = __real_open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+
+	n = __real_read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	if (!text_field(text, key, &value))
+		wrong("no %s", key);
+	return value;
+}
+
+static int next_descriptor(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
+/* What a run may not leave. */
+struct traces {
+	uint64_t threads;
+	uint64_t kb;
+	int fd;
+};
+
+static void take_traces(struct traces *traces)
+{
+	traces->threads = status_field("Threads:");
+	traces->kb = status_field("VmSize:");
+	traces->fd = next_descriptor();
+}
+
+static void compare_traces(const struct traces *before)
+{
+	unsigned long tries = slow(200);
+	struct traces now;
+
+	for (;;) {
+		take_traces(&now);
+		if (now.threads == before->threads || !tries--)
+			break;
+		usleep(10000);
+	}
+	if (now.threads != before->threads)
+		wrong("%lu threads, before %lu", now.threads, before->threads);
+	if (now.fd != before->fd)
+		wrong("descriptor %d is in use", before->fd);
+	if (now.kb > before->kb + 1024 && !plan->leak_expected)
+		wrong("%lu KiB are mapped, before %lu", now.kb, before->kb);
+}
+
+/* libcowsnap. */
+
+static unsigned char *base;
+static atomic_bool stop;
+
+static void *write_on(void *arg)
+{
+	uint64_t n = 0;
+
+	(void)arg;
+	while (!stop) {
+		size_t page = PAGES - 1 - n++ % WRITER_PAGES;
+		_Atomic uint64_t *word = (void *)(base + page * PAGE_BYTES);
+
+		/* Each page is written in its turn, and by nobody else. */
+		if (*word != (n > WRITER_PAGES ? n - WRITER_PAGES : 0))
+			wrong("a write is lost");
+		*word = n;
+	}
+	return NULL;
+}
+
+static void fill(unsigned char value)
+{
+	memset(base, value, (PAGES - WRITER_PAGES) * PAGE_BYTES);
+}
+
+static void expect(const unsigned char *p, unsigned char value,
+		   const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < (PAGES - WRITER_PAGES) * PAGE_BYTES; i++)
+		if (p[i] != value)
+			wrong("%s: byte %zu is %d, not %d", what, i, p[i],
+			      value);
+}
+
+static void expect_errno(const char *call, const int *errors)
+{
+	const int error = errno;
+
+	/* The kernel's own answer may be handed on. */
+	if (error == plan->error)
+		return;
+	for (; *errors; errors++)
+		if (error == *errors)
+			return;
+	wrong("%s: %s", call, strerror(error));
+}
+
+static void run_cowsnap(void)
+{
+	static const int create_errors[] = { ENOMEM,  EMFILE, EFBIG,  EAGAIN,
+					     ENOTSUP, EPERM,  EACCES, 0 };
+	static const int begin_errors[] = { ENOMEM, EIO, 0 };
+	static const int end_errors[] = { ENOMEM, EIO, EFAULT, 0 };
+	const struct cowsnap_budget budget = { .bytes = BYTES };
+	bool ended_badly = false;
+	struct traces before;
+	pthread_attr_t small;
+	unsigned char value;
+	struct cowsnap *cs;
+	pthread_t writer;
+
+	/* The C library keeps stacks and arenas, which are not looked for. */
+	mallopt(M_ARENA_MAX, 1);
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 128 << 10);
+	take_traces(&before);
+	plan->on = true;
+	cs = cowsnap_create(BYTES, &budget);
+	plan->on = false;
+	if (!cs) {
+		expect_errno("cowsnap_create", create_errors);
+		compare_traces(&before);
+		return;
+	}
+	base = cowsnap_base(cs);
+	fill(1);
+	if (__real_pthread_create(&writer, &small, write_on, NULL))
+		wrong("pthread_create");
+	for (value = 1; value < 4; value++) {
+		const unsigned char *view;
+
+		/* The second time, the region is split. */
+		if (value == 2)
+			__real_madvise(base + 16 * PAGE_BYTES, 7 * PAGE_BYTES,
+				       MADV_DONTDUMP);
+		plan->on = true;
+		view = cowsnap_begin(cs);
+		plan->on = false;
+		if (!view) {
+			expect_errno("cowsnap_begin", begin_errors);
+			if (ended_badly && errno != EIO)
+				wrong("cowsnap_begin after a failed end: %s",
+				      strerror(errno));
+			expect(base, value, "the region, without a view");
+			fill(value + 1);
+			continue;
+		}
+		if (ended_badly)
+			wrong("a snapshot after a failed end");
+		expect(view, value, "the view");
+		fill(value + 1);
+		expect(view, value, "the view, later");
+		plan->on = true;
+		if (cowsnap_end(cs)) {
+			ended_badly = true;
+			expect_errno("cowsnap_end", end_errors);
+		}
+		plan->on = false;
+		expect(base, value + 1, "the region");
+	}
+	stop = true;
+	pthread_join(writer, NULL);
+	plan->on = true;
+	cowsnap_destroy(cs);
+	plan->on = false;
+	compare_traces(&before);
+}
+
+/* cowwarm, which is linked to this program as it would be preloaded. */
+
+static void run_cowwarm(void)
+{
+	unsigned int calls, tries, calm;
+	struct traces before;
+	unsigned char *p;
+	int fds[2], status, round;
+	pid_t child;
+	char byte;
+	size_t i;
+
+	p = __real_mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	__real_madvise(p, BYTES, MADV_NOHUGEPAGE);
+	memset(p, 1, BYTES);
+	take_traces(&before);
+	for (round = 1; round < 3; round++) {
+		if (pipe2(fds, O_CLOEXEC))
+			wrong("pipe2");
+		plan->on = true;
+		errno = 0;
+		child = fork();
+		if (child < 0)
+			wrong("fork: %s", strerror(errno));
+		if (!child) {
+			plan->on = false;
+			close(fds[1]);
+			__real_read(fds[0], &byte, 1);
+			for (i = 0; i < BYTES; i++)
+				if (p[i] != round)
+					_exit(1);
+			_exit(0);
+		}
+		if (errno)
+			wrong("fork() left errno %d", errno);
+		/* Until it has begun and nothing more comes. */
+		for (tries = slow(100), calm = 0; tries-- && calm < 4;) {
+			calls = plan->call;
+			usleep(10000);
+			calm = calls && plan->call == calls ? calm + 1 : 0;
+		}
+		memset(p, round + 1, BYTES);
+		close(fds[0]);
+		close(fds[1]);
+		if (waitpid(child, &status, 0) != child || status)
+			wrong("the child ended with %#x", status);
+		/* Its thread ends with the last child. */
+		usleep(5000);
+		plan->on = false;
+		for (i = 0; i < BYTES; i++)
+			if (p[i] != round + 1)
+				wrong("byte %zu is %d", i, p[i]);
+	}
+	compare_traces(&before);
+}
+
+/* Until a run has no call that could fail. */
+static void inject(void (*run)(void))
+{
+	unsigned int n, status;
+	pid_t pid;
+
+	for (n = 1; n < 100000; n++) {
+		memset(plan, 0, sizeof(*plan));
+		plan->fails = n;
+		pid = __real_syscall(57 /* fork, and no handler of ours */, 0,
+				     0, 0, 0, 0);
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			alarm(slow(30));
+			run();
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, (int *)&status, 0), pid);
+		if (status)
+			fail_msg("call %u, %s fails: status %#x: %s", n,
+				 plan->failed[0] ? plan->failed : "none",
+				 status, plan->said);
+		if (!plan->failed[0])
+			break;
+	}
+	print_message("# %u calls failed, one at a time\n", n - 1);
+	assert_in_range(n, 10, 99999);
+}
+
+static void test_cowsnap(void **state)
+{
+	(void)state;
+	inject(run_cowsnap);
+}
+
+static void test_cowwarm(void **state)
+{
+	(void)state;
+	inject(run_cowwarm);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cowsnap),
+		cmocka_unit_test(test_cowwarm),
+	};
+
+	plan = __real_mmap(NULL, sizeof(*plan), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (plan == MAP_FAILED)
+		return 1;
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
