@@ -146,7 +146,7 @@ guest:
 	@$(if $(ETA),scripts/eta deps)
 	@scripts/deps kernel module userspace report guest
 	@$(MAKE) -j2 kernel programs
-	@$(if $(filter-out stock,$(FLAVOUR)),$(MAKE) module)
+	@$(if $(filter-out stock distro-stock,$(FLAVOUR)),$(MAKE) module)
 	@$(if $(ETA),scripts/eta boot)
 	@$(MAKE) -s userspace
 	@qemu/initramfs $(FLAVOUR)

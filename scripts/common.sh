@@ -67,10 +67,10 @@ minutes() {
 }
 
 # The flavours: lab is for users, debug detects mistakes, kcsan detects data
-# races, stock is the same kernel as lab without the patches, mutant is for
+# races, stock and distro-stock are lab and distro without the patches, mutant is for
 # make mutate: it detects some mistakes, and links quickly.
 flavour() {
-	one_of flavour "$1" lab distro debug kcsan stock mutant
+	one_of flavour "$1" lab distro debug kcsan stock distro-stock mutant
 	tree=$build/$1/linux
 }
 
@@ -80,8 +80,8 @@ flavour() {
 fragments() {
 	case $1 in
 	lab) cat qemu/kernel.config ;;
-	distro) cat qemu/kernel.config qemu/distro.config ;;
-	stock) grep -vE '^CONFIG_(COW_|MANUAL_COW)' qemu/kernel.config ;;
+	distro | distro-lab) cat qemu/kernel.config qemu/distro.config ;;
+	*stock) fragments "${1/%stock/lab}" | grep -vE '^CONFIG_(COW_|MANUAL_COW)' ;;
 	debug)
 		grep -vhE '^CONFIG_(DEBUG_INFO|JUMP_LABEL)' qemu/kernel.config \
 			qemu/distro.config | cat - qemu/debug.config
