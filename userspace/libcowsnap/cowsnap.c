@@ -28,24 +28,16 @@
  * space is short.
  */
 #define LARGE (64UL << 20)
-/*
- * Pages per step of cowsnap_end(), which keeps other threads off these pages. In
- * an emulated guest a step of 32 takes 0.7 ms, half of it the same for a step of
- * 1. A step of 128 takes 2.1 ms, and all steps together half as long.
- */
-#define MERGE_PAGES 32
 /* Other threads may split the region as often while cowsnap_begin() runs. */
 #define TRIES 64
-/* The longest pause between two steps. */
-#define PAUSE_NS 1000000ULL
 
 /*
  * Reserve an aligned range of addresses, with a gap on both sides so that it
  * merges with no other mapping. With @map, keep the whole reservation and report
  * it in @map and @map_size; otherwise give the surroundings back.
  */
-static unsigned char *reserve(size_t size, size_t align, unsigned char **map,
-			      size_t *map_size)
+unsigned char *reserve(size_t size, size_t align, unsigned char **map,
+		       size_t *map_size)
 {
 	size_t all, before;
 	unsigned char *p;
@@ -261,7 +253,7 @@ void cowsnap_destroy(struct cowsnap *cs)
  * With @on, an access to a missing page of the range waits for wake() from here
  * on. After an error, or without @on, no access waits.
  */
-static int hold(const struct cowsnap *cs, size_t first, size_t nr, bool on)
+int hold(const struct cowsnap *cs, size_t first, size_t nr, bool on)
 {
 	struct uffdio_register reg = {
 		.range = { (uintptr_t)cs->base + first * PAGE, nr * PAGE },
@@ -279,7 +271,7 @@ static int hold(const struct cowsnap *cs, size_t first, size_t nr, bool on)
  * No access waits any more. Where the kernel has no memory to say so for a part,
  * it says so for all: without userfaultfd there is no further snapshot.
  */
-static void unhold(struct cowsnap *cs, size_t first, size_t nr)
+void unhold(struct cowsnap *cs, size_t first, size_t nr)
 {
 	if (hold(cs, first, nr, false)) {
 		close(cs->uffd);
@@ -288,7 +280,7 @@ static void unhold(struct cowsnap *cs, size_t first, size_t nr)
 	}
 }
 
-static void wake(const struct cowsnap *cs, size_t first, size_t nr)
+void wake(const struct cowsnap *cs, size_t first, size_t nr)
 {
 	struct uffdio_range range = { (uintptr_t)cs->base + first * PAGE,
 				      nr * PAGE };
@@ -300,7 +292,7 @@ static void wake(const struct cowsnap *cs, size_t first, size_t nr)
  * A handler that runs while pages are held may access one of them, and would wait
  * for ever. The signals of faults stay: blocked, they would kill.
  */
-static void block_signals(sigset_t *old)
+void block_signals(sigset_t *old)
 {
 	sigset_t set;
 
@@ -313,34 +305,56 @@ static void block_signals(sigset_t *old)
 	pthread_sigmask(SIG_SETMASK, &set, old);
 }
 
-/* The page tables move to the view; the region stays mapped, but empty. */
-static int move_to_view(struct cowsnap *cs, unsigned char *view)
+/*
+ * Whether a range is of several mappings. The last page of one cannot grow, since
+ * another begins behind it: ENOMEM. Whether a range is one mapping is looked at
+ * first.
+ */
+bool is_split(unsigned char *start, size_t size)
+{
+	return mremap(start, size, size + PAGE, 0) == MAP_FAILED &&
+	       errno == EFAULT;
+}
+
+/* Make a region one mapping that requests of the program's have split. */
+static int gather(struct cowsnap *cs)
+{
+	int error = hints_gather(cs);
+
+	if (error)
+		return error;
+	if (map_region(cs, MAP_SHARED) == MAP_FAILED)
+		return errno;
+	madvise(cs->base, cs->span, MADV_DONTFORK);
+	return 0;
+}
+
+/*
+ * The page tables move to the view; the region stays mapped, but empty. Other
+ * threads may split the region at any time.
+ */
+static int move_to_view(struct cowsnap *cs, unsigned char **view)
 {
 	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
-	int error, tries;
+	int error = 0, tries;
 
 	for (tries = 0; tries < TRIES; tries++) {
-		if (mremap(cs->base, cs->span, cs->span, flags, view) !=
+		if (is_split(cs->base, cs->span)) {
+			error = gather(cs);
+			if (error)
+				return error;
+		}
+		if (mremap(cs->base, cs->span, cs->span, flags, *view) !=
 		    MAP_FAILED)
 			return 0;
 		error = errno;
 		if (error != EFAULT)
-			break;
-		/*
-		 * Split by a request of the program's, perhaps just now by
-		 * another thread: make it one mapping again.
-		 */
-		error = hints_gather(cs);
-		if (error)
-			break;
-		if (map_region(cs, MAP_SHARED) == MAP_FAILED) {
-			error = errno;
-			break;
-		}
-		madvise(cs->base, cs->span, MADV_DONTFORK);
-		error = EFAULT;
+			return error;
+		/* What was there is unmapped, and may be another thread's now. */
+		*view = reserve(cs->span, cs->align, NULL, NULL);
+		if (!*view)
+			return errno;
 	}
-	hints_apply(cs);
 	return error;
 }
 
@@ -348,7 +362,7 @@ static int freeze(struct cowsnap *cs)
 {
 	const size_t pages = cs->span / PAGE;
 	unsigned char *view;
-	bool held;
+	bool held = false;
 	int error;
 
 	if (cs->broken)
@@ -359,8 +373,12 @@ static int freeze(struct cowsnap *cs)
 	view = reserve(cs->span, cs->align, NULL, NULL);
 	if (!view)
 		return errno;
-	held = holes_worth(cs) && !hold(cs, 0, pages, true);
-	error = move_to_view(cs, view);
+	if (holes_worth(cs)) {
+		held = !hold(cs, 0, pages, true);
+		if (!held)
+			unhold(cs, 0, pages);
+	}
+	error = move_to_view(cs, &view);
 	/*
 	 * From here on a write to the region does not change the view. A region
 	 * that was split has been mapped anew, and nothing is held.
@@ -377,13 +395,15 @@ static int freeze(struct cowsnap *cs)
 			unhold(cs, 0, pages);
 		wake(cs, 0, pages);
 	}
+	if (!error)
+		madvise(cs->base, cs->span, MADV_DONTFORK);
+	hints_apply(cs);
 	if (error) {
-		munmap(view, cs->span);
+		if (view)
+			munmap(view, cs->span);
 		hints_forget(cs);
 		return error;
 	}
-	madvise(cs->base, cs->span, MADV_DONTFORK);
-	hints_apply(cs);
 	cs->view = view;
 	return 0;
 }
@@ -418,162 +438,6 @@ const void *cowsnap_begin(struct cowsnap *cs)
 	return cs->view;
 }
 
-/* Move page tables and their pages to @to, replacing what is mapped there. */
-static int move(unsigned char *from, unsigned char *to, size_t nr, int flags)
-{
-	if (mremap(from, nr * PAGE, nr * PAGE,
-		   MREMAP_MAYMOVE | MREMAP_FIXED | flags, to) == MAP_FAILED)
-		return -errno;
-	return 0;
-}
-
-/* A page that was only read, over a hole, or might as well have been. */
-static bool is_zero(const unsigned char *page)
-{
-	return !page[0] && !memcmp(page, page + 1, PAGE - 1);
-}
-
-/*
- * Make some pages shared again. First move them away, from all threads at once,
- * so that they cannot change while the copies among them go to the memfd. A
- * thread that accesses them meanwhile waits until they are back, shared.
- */
-static int merge_held(struct cowsnap *cs, unsigned char *aside, size_t first,
-		      size_t nr)
-{
-	unsigned char *here = cs->base + first * PAGE;
-	unsigned char *view = cs->view + first * PAGE;
-	uint64_t entries[MAX_BLOCK_PAGES];
-	size_t i, copied = 0;
-	int ret;
-
-	if (hold(cs, first, nr, true))
-		return -errno;
-	ret = move(here, aside, nr, MREMAP_DONTUNMAP);
-	if (ret)
-		goto fail;
-	if (!read_entries(cs, aside, nr, entries)) {
-		ret = -EIO;
-		goto undo;
-	}
-	/* Written since merge_block() looked: not so many at a time. */
-	for (i = 0; i < nr; i++)
-		copied += entry_own(entries[i]);
-	if (copied > MERGE_PAGES && nr > MERGE_PAGES) {
-		ret = -EAGAIN;
-		goto undo;
-	}
-	for (i = 0; i < nr; i++) {
-		if (!entry_own(entries[i]) || (cs->anon[first / BLOCK_PAGES] &&
-					       is_zero(aside + i * PAGE)))
-			continue;
-		memcpy(view + i * PAGE, aside + i * PAGE, PAGE);
-	}
-	ret = move(view, here, nr, 0);
-	if (ret)
-		goto undo;
-	wake(cs, first, nr);
-	cs->stats.pages += copied;
-	return 0;
-undo:
-	move(aside, here, nr, MREMAP_DONTUNMAP);
-fail:
-	unhold(cs, first, nr);
-	wake(cs, first, nr);
-	return ret;
-}
-
-static int merge(struct cowsnap *cs, unsigned char *aside, size_t first,
-		 size_t nr)
-{
-	sigset_t old;
-	int ret;
-
-	block_signals(&old);
-	ret = merge_held(cs, aside, first, nr);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return ret;
-}
-
-/*
- * merge() takes the mmap lock for writing again and again. Leave the lock to
- * faults for as long as the last step held it.
- */
-static void give_way(uint64_t ns)
-{
-	struct timespec ts = { .tv_nsec = ns < PAUSE_NS ? ns : PAUSE_NS };
-
-	nanosleep(&ts, NULL);
-}
-
-/* Merge a block in steps; in one step if there is little to copy. */
-static int merge_block(struct cowsnap *cs, unsigned char *aside, size_t first,
-		       size_t nr)
-{
-	uint64_t entries[MAX_BLOCK_PAGES];
-	size_t i, step, limit = nr, most, own = 0;
-	uint64_t start;
-	int ret;
-
-	if (!read_entries(cs, cs->base + first * PAGE, nr, entries))
-		return -EIO;
-	for (i = 0; i < nr; i++)
-		own += entry_own(entries[i]);
-	if (own > MERGE_PAGES)
-		limit = MERGE_PAGES;
-	most = limit;
-	for (i = 0; i < nr; i += step) {
-		step = most < nr - i ? most : nr - i;
-		start = now_ns();
-		ret = merge(cs, aside, first + i, step);
-		if (ret == -EAGAIN && step > 1) {
-			limit = MERGE_PAGES;
-			most = limit;
-			step = 0;
-			continue;
-		}
-		/* The pages are of several mappings; one page is not. */
-		if (ret == -EFAULT && step > 1) {
-			most = step / 2;
-			step = 0;
-			continue;
-		}
-		if (ret)
-			return ret;
-		most = most * 2 < limit ? most * 2 : limit;
-		cs->thawed = first + i + step;
-		if (i + step == nr)
-			cs->anon[first / BLOCK_PAGES] = 0;
-		/* Waiting threads go first, on one CPU, too; then free the copies. */
-		give_way(now_ns() - start);
-		madvise(aside, step * PAGE, MADV_DONTNEED);
-	}
-	return 0;
-}
-
-static int thaw(struct cowsnap *cs)
-{
-	const size_t pages = cs->size / PAGE;
-	unsigned char *aside;
-	size_t first, nr;
-	int ret = 0;
-
-	cs->thawed = 0;
-	aside = reserve(BLOCK, BLOCK, NULL, NULL);
-	if (!aside)
-		return -errno;
-	for (first = 0; first < pages && !ret; first += nr) {
-		nr = pages - first < BLOCK_PAGES ? pages - first : BLOCK_PAGES;
-		ret = merge_block(cs, aside, first, nr);
-	}
-	munmap(aside, BLOCK);
-	/* The part behind the file's end has no pages, but must rejoin the VMA. */
-	if (!ret && cs->span > cs->size)
-		ret = move(cs->view + cs->size, cs->base + cs->size,
-			   (cs->span - cs->size) / PAGE, 0);
-	return ret;
-}
-
 int cowsnap_end(struct cowsnap *cs)
 {
 	uint64_t start = now_ns();
@@ -593,9 +457,8 @@ int cowsnap_end(struct cowsnap *cs)
 			/* The rest; what has moved may be another mapping now. */
 			munmap(cs->view + cs->thawed * PAGE,
 			       cs->span - cs->thawed * PAGE);
-		} else {
-			hints_apply(cs);
 		}
+		hints_apply(cs);
 		hints_forget(cs);
 		cs->view = NULL;
 		cs->stats.end_ns = now_ns() - start;

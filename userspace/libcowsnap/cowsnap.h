@@ -77,8 +77,9 @@ struct cowsnap;
  *
  * Return: the region, or NULL with errno: EINVAL for a size of 0, a size that
  * does not fit or an unknown flag, ENOMEM, EMFILE, EFBIG for a size beyond
- * RLIMIT_FSIZE, EAGAIN beyond RLIMIT_MEMLOCK, ENOTSUP where the kernel lacks what
- * cowsnap_end() needs, EPERM or EACCES where it forbids userfaultfd.
+ * RLIMIT_FSIZE, EAGAIN beyond RLIMIT_MEMLOCK or without a thread, ENOTSUP where the
+ * kernel lacks what cowsnap_end() needs, EPERM or EACCES where it forbids
+ * userfaultfd.
  */
 struct cowsnap *cowsnap_create(size_t bytes,
 			       const struct cowsnap_budget *budget);
@@ -112,7 +113,7 @@ void cowsnap_destroy(struct cowsnap *cs);
  * Return: the view, cowsnap_size() bytes, which stays as it is until
  * cowsnap_end(); any thread may read it. NULL with errno leaves the region as it
  * was: EBUSY if there is a snapshot already, ENOMEM, or EIO after a cowsnap_end()
- * that failed.
+ * that failed or a cowsnap_begin() that lacked memory halfway.
  */
 const void *cowsnap_begin(struct cowsnap *cs);
 

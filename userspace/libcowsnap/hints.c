@@ -17,12 +17,14 @@
  * struct hint - a part of the region
  * @start: offset in bytes
  * @size: bytes
+ * @anon: memory over a hole, which holes.c has asked things for
  * @prot: of mprotect()
  * @flags: two letters each, as in VmFlags of /proc/PID/smaps
  */
 struct hint {
 	size_t start;
 	size_t size;
+	bool anon;
 	int prot;
 	char flags[120];
 };
@@ -41,15 +43,17 @@ static bool parse_part(const struct cowsnap *cs, const char *line,
 		       struct hint *hint)
 {
 	uintptr_t start, end, base = (uintptr_t)cs->base;
+	unsigned long inode;
 	char perms[5];
 
-	if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s ", &start, &end,
-		   perms) != 3 ||
+	if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*x %*x:%*x %lu",
+		   &start, &end, perms, &inode) != 4 ||
 	    start < base || end > base + cs->span)
 		return false;
 	*hint = (struct hint){
 		.start = start - base,
 		.size = end - start,
+		.anon = !inode,
 		.prot = (perms[0] == 'r' ? PROT_READ : 0) |
 			(perms[1] == 'w' ? PROT_WRITE : 0) |
 			(perms[2] == 'x' ? PROT_EXEC : 0),
@@ -67,6 +71,7 @@ int hints_gather(struct cowsnap *cs)
 	char line[512];
 	struct hint hint;
 	bool in = false;
+	int error = 0;
 
 	if (!f)
 		return errno;
@@ -87,8 +92,10 @@ int hints_gather(struct cowsnap *cs)
 			cs->hints[cs->nr_hints++] = hint;
 		}
 	}
+	if (ferror(f))
+		error = EIO;
 	fclose(f);
-	return 0;
+	return error;
 }
 
 /* Repeat the requests. One that fails costs what the program asked for only. */
@@ -101,6 +108,8 @@ void hints_apply(struct cowsnap *cs)
 		unsigned char *at = cs->base + hint->start;
 
 		for (j = 0; j < sizeof(advices) / sizeof(advices[0]); j++) {
+			if (hint->anon && advices[j].advice == MADV_NOHUGEPAGE)
+				continue;
 			if (strstr(hint->flags, advices[j].flag))
 				madvise(at, hint->size, advices[j].advice);
 		}

@@ -4,6 +4,7 @@
 #define COWSNAP_INTERNAL_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -58,6 +59,7 @@ struct hint;
  * @map_size: bytes of @map
  * @align: of @base, and of every view
  * @view: the snapshot, or NULL
+ * @aside: where cowsnap_end() keeps pages for a moment
  * @memfd: the data
  * @pagemap: /proc/self/pagemap
  * @uffd: userfaultfd
@@ -83,6 +85,7 @@ struct cowsnap {
 	size_t map_size;
 	size_t align;
 	unsigned char *view;
+	unsigned char *aside;
 	int memfd;
 	int pagemap;
 	int uffd;
@@ -100,6 +103,15 @@ struct cowsnap {
 	struct prefetcher prefetcher;
 	struct cowsnap_stats stats;
 };
+
+unsigned char *reserve(size_t size, size_t align, unsigned char **map,
+		       size_t *map_size);
+bool is_split(unsigned char *start, size_t size);
+void block_signals(sigset_t *old);
+int hold(const struct cowsnap *cs, size_t first, size_t nr, bool on);
+void unhold(struct cowsnap *cs, size_t first, size_t nr);
+void wake(const struct cowsnap *cs, size_t first, size_t nr);
+int thaw(struct cowsnap *cs);
 
 bool holes_worth(const struct cowsnap *cs);
 int holes_map(struct cowsnap *cs);

@@ -44,6 +44,8 @@
 #define PAGES (BYTES / PAGE_BYTES)
 /* The last pages are a writer's that never stops. */
 #define WRITER_PAGES 64UL
+/* Before these is a page that gets protected. */
+#define FILLED ((PAGES - WRITER_PAGES - 1) * PAGE_BYTES)
 
 /**
  * struct plan - what is to fail in a run; shared with the process that runs
@@ -143,9 +145,10 @@ void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags,
 void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags,
 		    void *to)
 {
-	return fails("mremap", ENOMEM) ?
-		       MAP_FAILED :
-		       __real_mremap(old, old_size, size, flags, to);
+	/* One that cannot succeed is a question. */
+	if (size <= old_size && fails("mremap", ENOMEM))
+		return MAP_FAILED;
+	return __real_mremap(old, old_size, size, flags, to);
 }
 
 long __real_syscall(long number, long a, long b, long c, long d, long e);
@@ -154,6 +157,12 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e)
 {
 	return fails("syscall", EMFILE) ? -1 :
 					  __real_syscall(number, a, b, c, d, e);
+}
+
+/* To protect it again is what fails. */
+static bool fails_to_protect(void)
+{
+	return !strcmp(plan->failed, "mprotect");
 }
 
 /* In the process that runs: its parent says it. */
@@ -248,7 +257,17 @@ static void *write_on(void *arg)
 
 static void fill(unsigned char value)
 {
-	memset(base, value, (PAGES - WRITER_PAGES) * PAGE_BYTES);
+	memset(base, value, FILLED);
+}
+
+/* The program has protected a page, which stays so. */
+static void expect_protected(const char *when)
+{
+	int fd = __real_open("/dev/zero", O_RDONLY | O_CLOEXEC);
+
+	if (__real_read(fd, base + FILLED, 1) >= 0)
+		wrong("%s: the protected page can be written", when);
+	close(fd);
 }
 
 static void expect(const unsigned char *p, unsigned char value,
@@ -256,7 +275,7 @@ static void expect(const unsigned char *p, unsigned char value,
 {
 	size_t i;
 
-	for (i = 0; i < (PAGES - WRITER_PAGES) * PAGE_BYTES; i++)
+	for (i = 0; i < FILLED; i++)
 		if (p[i] != value)
 			wrong("%s: byte %zu is %d, not %d", what, i, p[i],
 			      value);
@@ -310,9 +329,11 @@ static void run_cowsnap(void)
 		const unsigned char *view;
 
 		/* The second time, the region is split. */
-		if (value == 2)
+		if (value == 2) {
 			__real_madvise(base + 16 * PAGE_BYTES, 7 * PAGE_BYTES,
 				       MADV_DONTDUMP);
+			__real_mprotect(base + FILLED, PAGE_BYTES, PROT_READ);
+		}
 		plan->on = true;
 		view = cowsnap_begin(cs);
 		plan->on = false;
@@ -322,12 +343,16 @@ static void run_cowsnap(void)
 				wrong("cowsnap_begin after a failed end: %s",
 				      strerror(errno));
 			expect(base, value, "the region, without a view");
+			if (value >= 2 && !fails_to_protect())
+				expect_protected("without a view");
 			fill(value + 1);
 			continue;
 		}
 		if (ended_badly)
 			wrong("a snapshot after a failed end");
 		expect(view, value, "the view");
+		if (value >= 2 && !fails_to_protect())
+			expect_protected("with a view");
 		fill(value + 1);
 		expect(view, value, "the view, later");
 		plan->on = true;
@@ -337,6 +362,8 @@ static void run_cowsnap(void)
 		}
 		plan->on = false;
 		expect(base, value + 1, "the region");
+		if (value >= 2 && !fails_to_protect())
+			expect_protected("afterwards");
 	}
 	stop = true;
 	pthread_join(writer, NULL);
