@@ -294,8 +294,8 @@ static bool own_descriptors(void)
 		return !syscall(SYS_close_range, low, ~0U, CLOSE_RANGE_UNSHARE);
 	if (syscall(SYS_close_range, held + 1, ~0U, CLOSE_RANGE_UNSHARE))
 		return false;
-	if (held > low)
-		syscall(SYS_close_range, low, held - 1, 0);
+	if (held > low && syscall(SYS_close_range, low, held - 1, 0))
+		return false;
 	warm.pagemap = held;
 	/* Not closed by the program in between? */
 	return !fstat(held, &st) && st.st_ino == warm.held_ino;
