@@ -8,7 +8,8 @@ HOST ?= $(O)/../host
 host_programs := $(wildcard $(HOST)/cowguest $(HOST)/cowreport)
 commands := $(notdir $(programs) $(host_programs))
 generated := $(commands:%=$(O)/man/%.1)
-written := cowlat/cowlat.8 cowwarm/cowwarm.8 libcowsnap/cowsnap.3 common/manual_cow.2
+written := cowlat/cowlat.8 cowwarm/cowwarm.8 libcowsnap/cowsnap.3 common/manual_cow.2 \
+	   common/PR_SET_COW.2
 
 man: $(generated)
 
