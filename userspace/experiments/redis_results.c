@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* redisload's result files. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +16,15 @@
 static FILE *result(const struct env *env, const char *name)
 {
 	char path[512];
-	FILE *f;
+	FILE *f = NULL;
+	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s", env->out, name);
-	f = fopen(path, "we");
+	/* Nothing that a link there points to is overwritten. */
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		  0666);
+	if (fd >= 0)
+		f = fdopen(fd, "w");
 	if (!f)
 		die("--out: cannot open %s: %s", path, strerror(errno));
 	return f;

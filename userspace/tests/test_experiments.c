@@ -236,6 +236,16 @@ static void test_redis_files(void **state)
 		run("cd 'in; touch bad #' && ls && cat redis.sock redis.log && ls ../target ../bad"),
 		2);
 	says("dump.rdb\nredis.log\nredis.sock\nmine\nmine\n");
+	/* A result does not go through a link. */
+	assert_int_equal(
+		run("mkdir out && echo mine >kept && ln -s ../kept out/redis.csv"),
+		0);
+	assert_int_equal(
+		run("ln -sf \"$(command -v redis-check-rdb)\" redis-server; PATH=$PWD:$PATH $BIN/redisload -k 2000 -t 200 -d . -o out"),
+		1);
+	says("redisload: --out: cannot open out/redis.csv: ");
+	assert_int_equal(run("cat kept"), 0);
+	assert_string_equal(output, "mine\n");
 	/* Nothing is left, however it ends. */
 	redis_run("-k 2000 -d 'in; touch bad #' -a 'kill -KILL $PPID; sleep 9'",
 		  137);
