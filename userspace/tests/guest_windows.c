@@ -1024,7 +1024,8 @@ static void test_xfs(void **state)
 	assert_int_equal(system("mkdir -p " XFS_MOUNT
 				" && truncate -s 320M " XFS_IMAGE
 				" && mkfs.xfs -q -f " XFS_IMAGE
-				" && mount -o loop " XFS_IMAGE " " XFS_MOUNT),
+				" && losetup /dev/loop0 " XFS_IMAGE
+				" && mount /dev/loop0 " XFS_MOUNT),
 			 0);
 	stay_on_one_cpu(true);
 	for (large = 0; large < 2; large++) {
@@ -1058,7 +1059,9 @@ static void test_xfs(void **state)
 	}
 	set_large(false);
 	file_set(THP "enabled", "madvise");
-	assert_int_equal(system("umount " XFS_MOUNT " && rm " XFS_IMAGE), 0);
+	assert_int_equal(system("umount " XFS_MOUNT
+				" && losetup -d /dev/loop0 && rm " XFS_IMAGE),
+			 0);
 }
 
 #define LRU_WRITERS 3
