@@ -22,6 +22,27 @@
 #define TRACING "/sys/kernel/tracing/"
 #define THP "/sys/kernel/mm/transparent_hugepage/"
 #define MODULE "/cowlab.ko"
+#define GUP_TEST "/sys/kernel/debug/gup_test"
+
+/* /proc/kpageflags */
+#define KPF_LRU (1ULL << 5)
+#define KPF_SWAPBACKED (1ULL << 14)
+#define KPF_COMPOUND_HEAD (1ULL << 15)
+#define KPF_COMPOUND_TAIL (1ULL << 16)
+#define KPF_THP (1ULL << 22)
+#define KPF_ZERO_PAGE (1ULL << 24)
+#define KPF_MLOCKED (1ULL << 33)
+
+/* mm/gup_test.h */
+struct pin_longterm_test {
+	uint64_t addr;
+	uint64_t size;
+	uint32_t flags;
+};
+
+#define PIN_LONGTERM_TEST_START _IOW('g', 7, struct pin_longterm_test)
+#define PIN_LONGTERM_TEST_STOP _IO('g', 8)
+#define PIN_LONGTERM_TEST_READ _IOW('g', 9, uint64_t)
 
 /* A cell of cowbench's CSV that is empty. */
 #define NO_VALUE UINT64_MAX

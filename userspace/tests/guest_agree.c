@@ -21,8 +21,6 @@
 #define REGION "8M"
 #define PAGES (8UL << 20 >> 12)
 #define HUGE_PAGES (PAGES / 512)
-/* /proc/kpageflags */
-#define KPF_LRU (1ULL << 5)
 /* Two copies, for each of three concurrent processes. */
 #define POOL (3 * 2 * HUGE_PAGES)
 

@@ -588,6 +588,23 @@ static void test_ranges(void **state)
 	expect_ranges("kprobe");
 }
 
+/* This process writes each page, and then another does. */
+static void write_twice(const struct cow *cow)
+{
+	pid_t other;
+	size_t i;
+
+	cow_write(cow, 0, 1);
+	other = fork();
+	if (!other) {
+		for (i = 0; i < PAGES; i++)
+			*(volatile unsigned char *)(cow->base +
+						    i * PAGE_BYTES) = 3;
+		_exit(0);
+	}
+	waitpid(other, NULL, 0);
+}
+
 /* A table that is full says what it could not hold. */
 static void test_lost(void **state)
 {
@@ -600,15 +617,7 @@ static void test_lost(void **state)
 	(void)state;
 	cow_share(&cow, BYTES, COW_4K);
 	begin("-j -s fault -P --max-rows 1");
-	cow_write(&cow, 0, 1);
-	other = fork();
-	if (!other) {
-		for (i = 0; i < PAGES; i++)
-			*(volatile unsigned char *)(cow.base + i * PAGE_BYTES) =
-				3;
-		_exit(0);
-	}
-	waitpid(other, NULL, 0);
+	write_twice(&cow);
 	end();
 	assert_true(json_u64(cowlat.out, "lost") >= PAGES);
 	/* The histogram has room for all. */
@@ -618,15 +627,7 @@ static void test_lost(void **state)
 	/* Each report says what its own interval lost. */
 	cow_share(&cow, BYTES, COW_4K);
 	begin("-j -s fault -P --max-rows 1 -i %lu", slow(1));
-	cow_write(&cow, 0, 1);
-	other = fork();
-	if (!other) {
-		for (i = 0; i < PAGES; i++)
-			*(volatile unsigned char *)(cow.base + i * PAGE_BYTES) =
-				3;
-		_exit(0);
-	}
-	waitpid(other, NULL, 0);
+	write_twice(&cow);
 	usleep(slow(1) * 3000000UL);
 	end();
 	for (line = cowlat.out; *line; line = strchr(line, '\n') + 1) {

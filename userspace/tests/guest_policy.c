@@ -33,11 +33,6 @@
 #define RAMP_FAULTS 6
 #define RAMP_PAGES 32
 
-/* /proc/kpageflags */
-#define KPF_COMPOUND_HEAD (1ULL << 15)
-#define KPF_COMPOUND_TAIL (1ULL << 16)
-#define KPF_ZERO_PAGE (1ULL << 24)
-
 /* Generation of a page that no process can read. */
 #define GONE 255
 

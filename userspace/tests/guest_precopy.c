@@ -37,23 +37,7 @@
 #define PAGES_MAX 4096
 
 #define CGROUP "/sys/fs/cgroup/guest_precopy"
-
-/* /proc/kpageflags */
-#define KPF_SWAPBACKED (1ULL << 14)
-#define KPF_THP (1ULL << 22)
-#define KPF_ZERO_PAGE (1ULL << 24)
-#define KPF_MLOCKED (1ULL << 33)
-
-/* mm/gup_test.h */
-struct pin_longterm_test {
-	uint64_t addr;
-	uint64_t size;
-	uint32_t flags;
-};
-
-#define PIN_LONGTERM_TEST_START _IOW('g', 7, struct pin_longterm_test)
-#define PIN_LONGTERM_TEST_STOP _IO('g', 8)
-#define PIN_LONGTERM_TEST_READ _IOW('g', 9, uint64_t)
+/* Flag of PIN_LONGTERM_TEST_START */
 #define PIN_WRITE 1
 
 #define MIRROR "/dev/hmm_dmirror0"
@@ -1271,10 +1255,10 @@ static void check_pin(bool after_fork, uint32_t flags)
 	struct pin_longterm_test pin = { .size = 2 * PAGE, .flags = flags };
 	uint64_t buf = (uintptr_t)data;
 
-	if (skip_unless("/sys/kernel/debug/gup_test"))
+	if (skip_unless(GUP_TEST))
 		skip();
 	fill_region(PAGES);
-	pin_fd = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
+	pin_fd = open(GUP_TEST, O_RDWR | O_CLOEXEC);
 	assert_true(pin_fd >= 0);
 	pin.addr = (uintptr_t)page_at(34);
 	if (after_fork)

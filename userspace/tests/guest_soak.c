@@ -9,7 +9,7 @@
  * writer's last write follows what each of its pages must hold, in the region and
  * in the view: no write may be lost, and the view is the state of one instant.
  */
-#include "tests/guest.h"
+#include "tests/arms.h"
 
 #include <argp.h>
 #include <dirent.h>
@@ -77,14 +77,6 @@ lost(const char *fmt, ...)
 	vsnprintf(shared->message, sizeof(shared->message), fmt, ap);
 	va_end(ap);
 	_exit(1);
-}
-
-static uint64_t next_number(uint64_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
 }
 
 /* The store. */
@@ -184,13 +176,13 @@ static void *snapshot_on(void *arg)
 			lost("cowsnap_begin: %s", strerror(errno));
 		for (writer = 0; writer < WRITERS; writer++)
 			check_slice(view, writer, "the view");
-		usleep(next_number(&seed) % 20000);
+		usleep(next_random(&seed) % 20000);
 		for (writer = 0; writer < WRITERS; writer++)
 			check_slice(view, writer, "the view, later");
 		if (cowsnap_end(store))
 			lost("cowsnap_end: %s", strerror(errno));
 		atomic_fetch_add(&shared->snapshots, 1);
-		usleep(next_number(&seed) % 5000);
+		usleep(next_random(&seed) % 5000);
 	}
 	return NULL;
 }
@@ -207,8 +199,8 @@ static void on_signal(int sig)
 
 static void fork_something(uint64_t *seed)
 {
-	const unsigned int life = next_number(seed) % 2000;
-	const bool destroy = next_number(seed) & 1;
+	const unsigned int life = next_random(seed) % 2000;
+	const bool destroy = next_random(seed) & 1;
 	pid_t pid = fork();
 
 	if (pid < 0)
@@ -229,14 +221,14 @@ static void advise(uint64_t *seed)
 				       MADV_DODUMP,	MADV_WILLNEED,
 				       MADV_NOHUGEPAGE, MADV_HUGEPAGE };
 	unsigned char *at =
-		region + next_number(seed) % REGION_PAGES * PAGE_BYTES;
-	size_t bytes = (1 + next_number(seed) % 600) * PAGE_BYTES;
+		region + next_random(seed) % REGION_PAGES * PAGE_BYTES;
+	size_t bytes = (1 + next_random(seed) % 600) * PAGE_BYTES;
 
 	if (at + bytes > region + REGION_PAGES * PAGE_BYTES)
 		return;
-	if (next_number(seed) % 8)
-		madvise(at, bytes, advices[next_number(seed) % 8]);
-	else if (next_number(seed) % 2)
+	if (next_random(seed) % 8)
+		madvise(at, bytes, advices[next_random(seed) % 8]);
+	else if (next_random(seed) % 2)
 		mlock2(at, bytes, MLOCK_ONFAULT);
 	else
 		munlock(at, bytes);
@@ -268,7 +260,7 @@ static void live(uint64_t until, uint64_t *seed)
 	size_t i;
 
 	store = cowsnap_create(REGION_PAGES * PAGE_BYTES,
-			       &budgets[next_number(seed) % 3]);
+			       &budgets[next_random(seed) % 3]);
 	if (!store)
 		lost("cowsnap_create: %s", strerror(errno));
 	region = cowsnap_base(store);
@@ -282,9 +274,9 @@ static void live(uint64_t until, uint64_t *seed)
 		/* SIGALRM, every 700 us, and the controller's signals. */
 		usleep(20000);
 		/* Advice splits the region: a snapshot then ends page by page. */
-		if (!(next_number(seed) % 64))
+		if (!(next_random(seed) % 64))
 			advise(seed);
-		if (!(next_number(seed) % 4))
+		if (!(next_random(seed) % 4))
 			fork_something(seed);
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
@@ -390,7 +382,7 @@ static pid_t some_server(uint64_t *seed)
 		    !strncmp(comm, "redis-", 6))
 			pids[nr++] = pid;
 	}
-	return nr ? pids[next_number(seed) % nr] : 0;
+	return nr ? pids[next_random(seed) % nr] : 0;
 }
 
 static void disturb(pid_t worker, bool store_worker, uint64_t *seed)
@@ -399,28 +391,28 @@ static void disturb(pid_t worker, bool store_worker, uint64_t *seed)
 	char text[32];
 	pid_t pid;
 
-	switch (next_number(seed) % 8) {
+	switch (next_random(seed) % 8) {
 	case 0:
 	case 1:
 		pid = store_worker ? worker : some_server(seed);
 		if (pid > 0 && !kill(pid, SIGSTOP)) {
-			usleep(next_number(seed) % 100000);
+			usleep(next_random(seed) % 100000);
 			kill(pid, SIGCONT);
 		}
 		break;
 	case 2:
 		snprintf(text, sizeof(text), "%lu",
-			 (160 + next_number(seed) % 200) * MIB);
-		cgroup_set("memory.high", next_number(seed) % 2 ? text : "max");
+			 (160 + next_random(seed) % 200) * MIB);
+		cgroup_set("memory.high", next_random(seed) % 2 ? text : "max");
 		break;
 	case 3:
 		snprintf(text, sizeof(text), "%lu",
-			 (360 + next_number(seed) % 200) * MIB);
-		cgroup_set("memory.max", next_number(seed) % 2 ? text : "max");
+			 (360 + next_random(seed) % 200) * MIB);
+		cgroup_set("memory.max", next_random(seed) % 2 ? text : "max");
 		break;
 	case 4:
 		if (!access(COWLAB "policy", F_OK))
-			knob_set("policy", policies[next_number(seed) % 3]);
+			knob_set("policy", policies[next_random(seed) % 3]);
 		break;
 	default:
 		if (store_worker)
@@ -488,7 +480,7 @@ static void soak(void (*work)(uint64_t end), uint64_t seconds)
 		uint64_t progress = shared->writes + shared->snapshots * 100000;
 
 		disturb(worker, store_worker, &seed);
-		usleep(next_number(&seed) % 20000);
+		usleep(next_random(&seed) % 20000);
 		if (progress != seen) {
 			seen = progress;
 			seen_at = now_ns();

@@ -28,22 +28,11 @@
 #define CGROUP "/sys/fs/cgroup/guest_windows"
 #define MIB (1UL << 20)
 #define PAGES_OF(bytes) ((bytes) / PAGE_BYTES)
-#define GUP_TEST "/sys/kernel/debug/gup_test"
 #define LRU_GEN "/sys/kernel/mm/lru_gen/enabled"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
-
-/* mm/gup_test.h */
-struct pin_longterm_test {
-	uint64_t addr;
-	uint64_t size;
-	uint32_t flags;
-};
-
-#define PIN_LONGTERM_TEST_START _IOW('g', 7, struct pin_longterm_test)
-#define PIN_LONGTERM_TEST_STOP _IO('g', 8)
 
 static int restore(void **state)
 {
@@ -988,8 +977,6 @@ static void test_window_64(void **state)
 
 #define XFS_IMAGE "/tmp/windows.xfs"
 #define XFS_MOUNT "/tmp/windows-xfs"
-/* /proc/kpageflags */
-#define KPF_COMPOUND (1ULL << 15 | 1ULL << 16)
 
 static size_t count_large(const unsigned char *p, size_t pages)
 {
@@ -1001,7 +988,7 @@ static size_t count_large(const unsigned char *p, size_t pages)
 		assert_true(pagemap_entries(p + i * PAGE_BYTES, &entry, 1));
 		assert_true(entry & PM_PRESENT);
 		read_entries("/proc/kpageflags", entry & PM_FRAME, &flags, 1);
-		large += !!(flags & KPF_COMPOUND);
+		large += !!(flags & (KPF_COMPOUND_HEAD | KPF_COMPOUND_TAIL));
 	}
 	return large;
 }

@@ -62,15 +62,6 @@
 #define STUCK slow(120) /* seconds */
 #define CGROUP "/sys/fs/cgroup/guest_witness"
 
-/* mm/gup_test.h */
-struct pin_longterm_test {
-	uint64_t addr;
-	uint64_t size;
-	uint32_t flags;
-};
-
-#define PIN_LONGTERM_TEST_START _IOW('g', 7, struct pin_longterm_test)
-#define PIN_LONGTERM_TEST_READ _IOW('g', 9, uint64_t)
 #define PINNED 4
 
 enum op {
@@ -701,7 +692,7 @@ static void pin(void)
 	 */
 	if (!atomic_compare_exchange_strong(&common->pin_users, &none, 1))
 		return;
-	held.pin = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
+	held.pin = open(GUP_TEST, O_RDWR | O_CLOEXEC);
 	held.first = below(FILE_START - PINNED);
 	arg.addr = (uintptr_t)addr_of(held.first);
 	lock_alone(held.first, PINNED);
