@@ -74,14 +74,19 @@ flavour() {
 	tree=$build/$1/linux
 }
 
+unpatched() {
+	grep -vE '^CONFIG_(COW_|MANUAL_COW)'
+}
+
 # fragments FLAVOUR: its configuration. Without JUMP_LABEL a switch that is
 # flipped modifies data, not code, which QEMU before 8.1 may run too late; users
 # and figures get the kernel with it.
 fragments() {
 	case $1 in
 	lab) cat qemu/kernel.config ;;
-	distro | distro-lab) cat qemu/kernel.config qemu/distro.config ;;
-	*stock) fragments "${1/%stock/lab}" | grep -vE '^CONFIG_(COW_|MANUAL_COW)' ;;
+	distro) cat qemu/kernel.config qemu/distro.config ;;
+	stock) fragments lab | unpatched ;;
+	distro-stock) fragments distro | unpatched ;;
 	debug)
 		grep -vhE '^CONFIG_(DEBUG_INFO|JUMP_LABEL)' qemu/kernel.config \
 			qemu/distro.config | cat - qemu/debug.config
@@ -110,6 +115,15 @@ kernel_make() {
 		"CFLAGS_KERNEL=\$(if \$(filter ${debug_info//[[:space:]]/ },\$(obj)),,-g0)" \
 		"LOCALVERSION=-cowlab-$flavour" KBUILD_BUILD_USER=cowlab \
 		KBUILD_BUILD_HOST=cowlab KBUILD_BUILD_TIMESTAMP=@0 "$@"
+}
+
+# selftest_programs FLAVOUR: the kernel's own tests that run under each policy. More of
+# them need the options of distributions.
+selftest_programs() {
+	printf '%s\n' cow madv_populate ksm_functional_tests soft-dirty mremap_test split_huge_page_test
+	[ "$1" != distro ] || printf '%s\n' gup_longterm pagemap_ioctl uffd-unit-tests mlock2-tests \
+		mlock-random-test migration hugetlb-madvise hugetlb_fault_after_madv mkdirty \
+		on-fault-limit mrelease_test mremap_dontunmap hugepage-mremap protection_keys_64
 }
 
 # column NAME FILE: a field of cowbench's CSV, of the first round
