@@ -47,8 +47,23 @@ uint64_t redis_info(redisContext *c, const char *section, const char *key)
 	return value;
 }
 
+/* The last line of the server's log, which is removed in the end. */
+static const char *log_end(const struct env *env)
+{
+	static char text[4096];
+	char path[512], *line;
+
+	snprintf(path, sizeof(path), "%s/redis.log", env->dir);
+	if (!read_text(path, text, sizeof(text)))
+		return "it has no log";
+	if (*text)
+		text[strlen(text) - 1] = '\0';
+	line = strrchr(text, '\n');
+	return line ? line + 1 : text;
+}
+
 /* Connect again until the server answers and has read its file. */
-static void server_wait(struct server *server)
+static void server_wait(struct server *server, const struct env *env)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
 	uint64_t end = now_ns() + PATIENCE;
@@ -59,8 +74,8 @@ static void server_wait(struct server *server)
 		int status;
 
 		if (waitpid(server->pid, &status, WNOHANG) == server->pid)
-			die("the server does not start (status %#x), see its log",
-			    status);
+			die("the server does not start (status %#x): %s",
+			    status, log_end(env));
 		if (now_ns() > end)
 			die("the server does not get ready");
 		if (!server->admin)
@@ -126,7 +141,7 @@ void server_start(struct server *server, const struct env *env)
 		execvp(args[0], args);
 		_exit(127);
 	}
-	server_wait(server);
+	server_wait(server, env);
 }
 
 /* End a server without a save */
