@@ -27,11 +27,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "breakdown.h"
+#include "breakdown.skel.h"
 #include "fail.h"
 #include "probe.h"
 #include "show.h"
-#include "breakdown.h"
-#include "breakdown.skel.h"
 
 #define PAGE_BYTES 4096UL
 #define PAGES 4096UL

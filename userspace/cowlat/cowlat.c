@@ -21,11 +21,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "breakdown.h"
 #include "cowlat.skel.h"
 #include "fail.h"
 #include "probe.h"
 #include "show.h"
-#include "breakdown.h"
 
 #define WHOLE_FAULTS (1U << STAGE_FAULT | 1U << STAGE_HUGETLB_COPY)
 #define ALL_STAGES ((1U << NR_STAGES) - 1)

@@ -17,9 +17,9 @@
 #include "cowwarm/scan.h"
 
 /* How far up the stack a signal frame is looked for. */
+#define STACK_LOOK (1UL << 20)
 /* Reads what is between the variables, too, which AddressSanitizer reports. */
 #define ALL_OF_STACK __attribute__((no_sanitize_address, noinline))
-#define STACK_LOOK (1UL << 20)
 
 /**
  * break_cow - manual_cow(), or what stands in for it

@@ -306,9 +306,8 @@ void block_signals(sigset_t *old)
 }
 
 /*
- * Whether a range is of several mappings. The last page of one cannot grow, since
- * another begins behind it: ENOMEM. Whether a range is one mapping is looked at
- * first.
+ * Whether a range consists of several mappings. The request to grow always fails:
+ * with EFAULT for such a range, and otherwise because another mapping lies behind it.
  */
 bool is_split(unsigned char *start, size_t size)
 {

@@ -83,8 +83,8 @@ int hints_gather(struct cowsnap *cs)
 				cs->hints, (cs->nr_hints + 1) * sizeof(hint));
 
 			if (!more) {
-				fclose(f);
-				return ENOMEM;
+				error = ENOMEM;
+				break;
 			}
 			cs->hints = more;
 			snprintf(hint.flags, sizeof(hint.flags), " %.100s",
