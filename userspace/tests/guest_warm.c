@@ -978,16 +978,18 @@ static const struct program {
 /* Start one under the library. Return: its status; what it says in @text. */
 static int run(char *text, size_t len, const char *env, const char *program)
 {
-	char command[256];
+	char *command;
 	int status;
 	size_t n;
 	FILE *f;
 
-	snprintf(command, sizeof(command),
-		 "LD_PRELOAD=%s %s /proc/%d/exe --%s 2>&1", LIBRARY, env,
-		 getpid(), program);
+	assert_int_not_equal(asprintf(&command,
+				      "LD_PRELOAD=%s %s /proc/%d/exe --%s 2>&1",
+				      LIBRARY, env, getpid(), program),
+			     -1);
 	f = popen(command, "re");
 	assert_non_null(f);
+	free(command);
 	n = fread(text, 1, len - 1, f);
 	text[n] = '\0';
 	status = pclose(f);
@@ -1391,11 +1393,14 @@ static void test_spawn(void **state)
 
 static void test_dlopen(void **state)
 {
-	char text[4096], env[256];
+	char text[4096], *env;
 
 	(void)state;
-	snprintf(env, sizeof(env), "%s LD_PRELOAD= WARM=%s", BIG, LIBRARY);
+	assert_int_not_equal(asprintf(&env, "%s LD_PRELOAD= WARM=%s", BIG,
+				      LIBRARY),
+			     -1);
 	expect_success(run(text, sizeof(text), env, "dlopen"), text);
+	free(env);
 	assert_int_equal(said(text, "own "), PAGES);
 }
 
@@ -1432,14 +1437,17 @@ static void test_reserved(void **state)
 /* Standard error may be a pipe without a reader. */
 static void test_broken_stderr(void **state)
 {
-	char command[256], text[4096];
+	char *command, text[4096];
+	int len;
 
 	(void)state;
-	snprintf(
-		command, sizeof(command),
+	len = asprintf(
+		&command,
 		"{ COWWARM_VERBOSE=1 LD_PRELOAD=%s COWWARM_BUDGET=16M /proc/%d/exe --fork 1 >/tmp/warm-out; echo status $? >>/tmp/warm-out; } 2>&1 | true",
 		LIBRARY, getpid());
+	assert_int_not_equal(len, -1);
 	assert_int_equal(system(command), 0);
+	free(command);
 	assert_true(read_text("/tmp/warm-out", text, sizeof(text)));
 	if (!strstr(text, "status 0\n"))
 		fail_msg("%s", text);
