@@ -63,7 +63,9 @@ struct env {
 struct listen {
 	int count; /* number of switches */
 	int fds[LISTEN_MAX]; /* the switches */
+	bool was_on[LISTEN_MAX]; /* before */
 	int pid_fd; /* the file that restricts them to one thread group */
+	char pid_was[16]; /* before: a line */
 	struct guardian guardian; /* turns them off, however this ends */
 };
 

@@ -6,19 +6,31 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "common/options.h"
 #include "common/util.h"
 
-static int open_file(const char *dir, const char *name)
+/* Open a file for writing; @was: its line, a number, 0 if it has none. */
+static int open_file(const char *dir, const char *name, char was[16])
 {
 	char path[4096];
+	ssize_t n = 0;
 	int fd;
 
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
 	    (int)sizeof(path))
 		die("--debugfs: name too long");
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, was, 15);
+		close(fd);
+	}
+	was[n > 0 ? n : 0] = '\0';
+	if (strcspn(was, "0123456789") ||
+	    was[strspn(was, "0123456789")] != '\n')
+		strcpy(was, "0\n");
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		die("--listen: cannot open %s: %s", path, strerror(errno));
@@ -50,13 +62,18 @@ static void stop_for_good(void *listen)
 void listen_open(struct listen *listen, const char *dir, const char *list)
 {
 	const char *at;
-	char name[64];
+	char name[64], was[16];
 	size_t len;
 
 	listen->count = 0;
 	listen->pid_fd = -1;
 	if (!list)
 		return;
+	listen->pid_fd = open_file(dir, "pid", listen->pid_was);
+	/* Another one would restore what this one sets. */
+	if (flock(listen->pid_fd, LOCK_EX | LOCK_NB))
+		die("--listen: %s/pid: another cowbench listens; wait for its end",
+		    dir);
 	for (at = list;; at += len + 1) {
 		len = strcspn(at, ",");
 		if (!len || len >= sizeof(name) || memchr(at, '/', len))
@@ -68,11 +85,11 @@ void listen_open(struct listen *listen, const char *dir, const char *list)
 				LISTEN_MAX);
 		memcpy(name, at, len);
 		name[len] = '\0';
-		listen->fds[listen->count++] = open_file(dir, name);
+		listen->fds[listen->count] = open_file(dir, name, was);
+		listen->was_on[listen->count++] = was[0] == '1';
 		if (!at[len])
 			break;
 	}
-	listen->pid_fd = open_file(dir, "pid");
 	guardian_start(&listen->guardian, stop_for_good, listen);
 }
 
@@ -117,17 +134,30 @@ bool listen_set(const struct listen *listen, bool on)
 	return good;
 }
 
-/* Turn every switch off and remove the restriction, whatever fails. */
+/* Those that were on before are on again. */
+static void restore(const struct listen *listen)
+{
+	int i;
+
+	if (listen->pid_fd < 0)
+		return;
+	put(listen->pid_fd, listen->pid_was, strlen(listen->pid_was));
+	for (i = 0; i < listen->count; i++)
+		if (listen->was_on[i])
+			put(listen->fds[i], "1\n", 2);
+}
+
+/* Every switch and the restriction are as they were, whatever fails. */
 void listen_stop(const struct listen *listen)
 {
 	listen_set(listen, false);
-	if (listen->pid_fd >= 0)
-		put(listen->pid_fd, "0\n", 2);
+	restore(listen);
 }
 
 /* The switches are off. */
 void listen_close(struct listen *listen)
 {
+	restore(listen);
 	if (listen->pid_fd >= 0)
 		guardian_dismiss(&listen->guardian);
 }

@@ -735,6 +735,45 @@ static void test_listen_killed(void **state)
 	}
 }
 
+/* What was on before is on afterwards, however it ends; two are one too many. */
+static void test_listen_restores(void **state)
+{
+	static const int signals[] = { 0, SIGTERM, SIGKILL };
+	static struct run run, other;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(signals); i++) {
+		unsigned long tries = slow(500);
+		char line[64] = "", args[256];
+		pid_t pid;
+
+		make_switches();
+		write_file(in_dir("debugfs/log"), "1\n");
+		write_file(in_dir("debugfs/pid"), "12\n");
+		snprintf(args, sizeof(args),
+			 "-s 1M -p paced -P 2000000 -c -l timing,log -d %s",
+			 in_dir("debugfs"));
+		pid = start(args);
+		await_on();
+		bench(args, &other);
+		assert_int_equal(other.status, 1);
+		assert_non_null(strstr(other.err, "another cowbench listens"));
+		assert_line("debugfs/timing", "1");
+		if (signals[i])
+			kill(pid, signals[i]);
+		finish(pid, &run);
+		while (tries-- && strcmp(line, "12")) {
+			pause_ms(10);
+			read_line(in_dir("debugfs/pid"), line, sizeof(line));
+		}
+		assert_line("debugfs/pid", "12");
+		pause_ms(10);
+		assert_line("debugfs/timing", "0");
+		assert_line("debugfs/log", "1");
+	}
+}
+
 /* Files of debugfs cannot seek; no more can a pipe, which keeps the order. */
 static void test_listen_no_position(void **state)
 {
@@ -866,6 +905,7 @@ int main(void)
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_listen),
 		cmocka_unit_test(test_listen_killed),
+		cmocka_unit_test(test_listen_restores),
 		cmocka_unit_test(test_listen_no_position),
 		cmocka_unit_test(test_listen_refused),
 		cmocka_unit_test(test_killed_child),
