@@ -376,6 +376,10 @@ static int freeze(struct cowsnap *cs)
 		held = !hold(cs, 0, pages, true);
 		if (!held)
 			unhold(cs, 0, pages);
+		if (cs->broken) {
+			munmap(view, cs->span);
+			return EIO;
+		}
 	}
 	error = move_to_view(cs, &view);
 	/*

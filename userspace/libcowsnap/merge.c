@@ -3,8 +3,10 @@
 #include "libcowsnap/internal.h"
 
 #include <errno.h>
+#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -24,6 +26,24 @@ static int move(unsigned char *from, unsigned char *to, size_t nr, int flags)
 		   MREMAP_MAYMOVE | MREMAP_FIXED | flags, to) == MAP_FAILED)
 		return -errno;
 	return 0;
+}
+
+/*
+ * Undo the move away from held pages. With too many mappings in the process there
+ * is none for a move, and the pages are copied.
+ */
+static void move_back(const struct cowsnap *cs, unsigned char *aside,
+		      unsigned char *here, size_t nr)
+{
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)here,
+		.src = (uintptr_t)aside,
+		.len = nr * PAGE,
+		.mode = UFFDIO_COPY_MODE_DONTWAKE,
+	};
+
+	if (move(aside, here, nr, MREMAP_DONTUNMAP))
+		ioctl(cs->uffd, UFFDIO_COPY, &copy);
 }
 
 /* A page that was only read, over a hole, or might as well have been. */
@@ -85,7 +105,7 @@ static int merge_held(struct cowsnap *cs, size_t first, size_t nr)
 	cs->stats.pages += copied;
 	return 0;
 undo:
-	move(aside, here, nr, MREMAP_DONTUNMAP);
+	move_back(cs, aside, here, nr);
 fail:
 	unhold(cs, first, nr);
 	wake(cs, first, nr);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Every error path of the libraries ends in a defined state: the first call that
- * can fail fails, then the second, and so on up to the last of a good run. In each
- * run the data is what was written, a view is what was there, an error is one that
+ * can fail fails, then the second, and so on up to the last of a good run; then two
+ * in a row, and each as if a signal or a filter were in its way. In each run the
+ * data is what was written, a view is what was there, an error is one that
  * the header names, and afterwards no thread, descriptor or mapping is left.
  *
  * The linker hands the libraries' calls to the functions here (--wrap). Calls of
@@ -54,19 +55,27 @@
  * struct plan - what is to fail in a run; shared with the process that runs
  * @on: calls count
  * @call: number of the last one
- * @fails: number of the one that fails; 0: none
- * @failed: its name; empty: there were not so many calls
- * @error: what it fails with
+ * @fails: number of the first one that fails; 0: none
+ * @row: so many fail in a row
+ * @with: with this error; 0: each with its usual one
+ * @failed: name of the first; empty: there were not so many calls
+ * @error: what the first fails with
+ * @last_error: what the last fails with
  * @leak_expected: what fails gives something back
+ * @protect_failed: to protect the page again is what fails
  * @said: what went wrong
  */
 struct plan {
 	atomic_bool on;
 	_Atomic unsigned int call;
 	unsigned int fails;
+	unsigned int row;
+	int with;
 	char failed[32];
 	int error;
+	int last_error;
 	bool leak_expected;
+	bool protect_failed;
 	char said[160];
 };
 
@@ -74,12 +83,24 @@ static struct plan *plan;
 
 static bool fails(const char *name, int error)
 {
-	if (!plan || !plan->on ||
-	    atomic_fetch_add(&plan->call, 1) + 1 != plan->fails)
+	unsigned int call;
+
+	if (!plan || !plan->on)
 		return false;
-	strcpy(plan->failed, name);
-	plan->error = error;
-	plan->leak_expected = !strcmp(name, "munmap");
+	call = atomic_fetch_add(&plan->call, 1) + 1;
+	if (call < plan->fails || call >= plan->fails + plan->row)
+		return false;
+	if (plan->with)
+		error = plan->with;
+	if (call == plan->fails) {
+		strcpy(plan->failed, name);
+		plan->error = error;
+	}
+	plan->last_error = error;
+	if (!strcmp(name, "munmap"))
+		plan->leak_expected = true;
+	if (!strcmp(name, "mprotect"))
+		plan->protect_failed = true;
 	errno = error;
 	return true;
 }
@@ -163,12 +184,6 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e)
 		return __real_syscall(number, a, b, c, d, e);
 	return fails("syscall", EMFILE) ? -1 :
 					  __real_syscall(number, a, b, c, d, e);
-}
-
-/* To protect it again is what fails. */
-static bool fails_to_protect(void)
-{
-	return !strcmp(plan->failed, "mprotect");
 }
 
 /* In the process that runs: its parent says it. */
@@ -294,7 +309,7 @@ static void expect_errno(const char *call, const int *errors)
 	const int error = errno;
 
 	/* The kernel's own answer may be handed on. */
-	if (error == plan->error)
+	if (error == plan->error || error == plan->last_error)
 		return;
 	for (; *errors; errors++)
 		if (error == *errors)
@@ -351,7 +366,7 @@ static void run_cowsnap(void)
 				wrong("cowsnap_begin after a failed end: %s",
 				      strerror(errno));
 			expect(base, value, "the region, without a view");
-			if (value >= 2 && !fails_to_protect())
+			if (value >= 2 && !plan->protect_failed)
 				expect_protected("without a view");
 			fill(value + 1);
 			continue;
@@ -359,7 +374,7 @@ static void run_cowsnap(void)
 		if (ended_badly)
 			wrong("a snapshot after a failed end");
 		expect(view, value, "the view");
-		if (value >= 2 && !fails_to_protect())
+		if (value >= 2 && !plan->protect_failed)
 			expect_protected("with a view");
 		fill(value + 1);
 		expect(view, value, "the view, later");
@@ -370,7 +385,7 @@ static void run_cowsnap(void)
 		}
 		plan->on = false;
 		expect(base, value + 1, "the region");
-		if (value >= 2 && !fails_to_protect())
+		if (value >= 2 && !plan->protect_failed)
 			expect_protected("afterwards");
 	}
 	stop = true;
@@ -444,13 +459,16 @@ static void run_cowwarm(void)
 	compare_traces(&before);
 }
 
-static void run_with(void (*run)(void), unsigned int fails)
+static void run_with(void (*run)(void), unsigned int fails, unsigned int row,
+		     int with)
 {
 	int status;
 	pid_t pid;
 
 	memset(plan, 0, sizeof(*plan));
 	plan->fails = fails;
+	plan->row = row;
+	plan->with = with;
 	/* The C library's, without what cowwarm does there. */
 	pid = ((pid_t(*)(void))dlsym(RTLD_NEXT, "fork"))();
 	if (!pid) {
@@ -461,46 +479,66 @@ static void run_with(void (*run)(void), unsigned int fails)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (status)
-		fail_msg("call %u, %s fails: status %#x: %s", fails,
-			 plan->failed[0] ? plan->failed : "none", status,
-			 plan->said);
+		fail_msg("call %u, %s fails (%u in a row, %s): status %#x: %s",
+			 fails, plan->failed[0] ? plan->failed : "none", row,
+			 strerror(plan->error), status, plan->said);
 }
 
 /* A run without a failure shows how many calls there are. */
-static void inject(void (*run)(void))
+static void inject(void (*run)(void), unsigned int row, int with)
 {
 	unsigned int calls, n, failed = 0;
 
-	run_with(run, 0);
+	run_with(run, 0, 0, 0);
 	calls = plan->call;
 	for (n = 1; n <= calls; n++) {
-		run_with(run, n);
+		run_with(run, n, row, with);
 		failed += plan->failed[0] != '\0';
 	}
-	print_message("# of %u calls %u failed, one at a time\n", calls,
-		      failed);
+	print_message("# of %u calls %u failed, %u in a row\n", calls, failed,
+		      row);
 	/* Threads are not always as far. */
 	assert_in_range(calls, FIRST_CALLS, 10000);
 	assert_in_range(failed, calls / 2, calls);
 }
 
-static void test_cowsnap(void **state)
-{
-	(void)state;
-	inject(run_cowsnap);
-}
+/* TESTS(library): each way in which its calls fail */
+#define TESTS(library)                                    \
+	static void test_##library(void **state)          \
+	{                                                 \
+		(void)state;                              \
+		inject(run_##library, 1, 0);              \
+	}                                                 \
+	static void test_##library##_two(void **state)    \
+	{                                                 \
+		(void)state;                              \
+		inject(run_##library, 2, 0);              \
+	}                                                 \
+	static void test_##library##_signal(void **state) \
+	{                                                 \
+		(void)state;                              \
+		inject(run_##library, 1, EINTR);          \
+	}                                                 \
+	static void test_##library##_filter(void **state) \
+	{                                                 \
+		(void)state;                              \
+		inject(run_##library, 1, ENOSYS);         \
+	}
 
-static void test_cowwarm(void **state)
-{
-	(void)state;
-	inject(run_cowwarm);
-}
+TESTS(cowsnap)
+TESTS(cowwarm)
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cowsnap),
+		cmocka_unit_test(test_cowsnap_two),
+		cmocka_unit_test(test_cowsnap_signal),
+		cmocka_unit_test(test_cowsnap_filter),
 		cmocka_unit_test(test_cowwarm),
+		cmocka_unit_test(test_cowwarm_two),
+		cmocka_unit_test(test_cowwarm_signal),
+		cmocka_unit_test(test_cowwarm_filter),
 	};
 
 	plan = __real_mmap(NULL, sizeof(*plan), PROT_READ | PROT_WRITE,
