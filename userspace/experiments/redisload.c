@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <ftw.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,7 @@ static void make_dir(struct env *env, struct guardian *guardian)
 	static char dir[PATH_MAX];
 	const char *in = env->dir ?: getenv("TMPDIR") ?: "/tmp";
 	char full[PATH_MAX];
+	sigset_t all, old;
 
 	if (!realpath(in, full))
 		die("--dir %s: %s", in, strerror(errno));
@@ -125,10 +127,14 @@ static void make_dir(struct env *env, struct guardian *guardian)
 	    (int)(sizeof(((struct server *)NULL)->socket) -
 		  sizeof("/redis.sock")))
 		die("--dir %s: the path is too long for a socket", in);
+	/* A signal would leave the folder until there is a guardian. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
 	if (!mkdtemp(dir))
 		die("--dir: cannot make %s: %s", dir, strerror(errno));
 	env->dir = dir;
 	guardian_start(guardian, remove_dir, dir);
+	sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
 int main(int argc, char **argv)
