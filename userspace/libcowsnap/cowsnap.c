@@ -31,6 +31,8 @@
 /* Other threads may split the region as often while cowsnap_begin() runs. */
 #define TRIES 64
 
+size_t cowsnap_page;
+
 /*
  * Reserve an aligned range of addresses, with a gap on both sides so that it
  * merges with no other mapping. With @map, keep the whole reservation and report
@@ -128,6 +130,29 @@ static void *map_region(struct cowsnap *cs, int flags)
 		    flags | MAP_FIXED | MAP_NORESERVE, cs->memfd, 0);
 }
 
+/*
+ * Whether the kernel moves two mappings with one request. One that does not unmaps
+ * the target before it says so, and the addresses may be another thread's then.
+ */
+static bool kernel_moves_split(void)
+{
+	unsigned char *from = reserve(2 * PAGE, PAGE, NULL, NULL);
+	unsigned char *to = reserve(2 * PAGE, PAGE, NULL, NULL);
+	/* When in doubt, is_split() is asked each time. */
+	bool moves = true, moved = false;
+
+	if (from && to && !mprotect(from, PAGE, PROT_READ)) {
+		moved = mremap(from, 2 * PAGE, 2 * PAGE,
+			       MREMAP_MAYMOVE | MREMAP_FIXED, to) == to;
+		moves = moved || errno != EFAULT;
+	}
+	if (from && !moved)
+		munmap(from, 2 * PAGE);
+	if (to && moves)
+		munmap(to, 2 * PAGE);
+	return moves;
+}
+
 struct cowsnap *cowsnap_create(size_t bytes,
 			       const struct cowsnap_budget *budget)
 {
@@ -136,6 +161,7 @@ struct cowsnap *cowsnap_create(size_t bytes,
 	struct stat st;
 	int error = EINVAL;
 
+	cowsnap_page = sysconf(_SC_PAGESIZE);
 	if (!bytes || bytes > SIZE_MAX / 4 ||
 	    (budget && budget->flags & ~COWSNAP_EVERYTHING)) {
 		errno = EINVAL;
@@ -152,6 +178,7 @@ struct cowsnap *cowsnap_create(size_t bytes,
 	if (budget)
 		cs->budget = *budget;
 	pthread_mutex_init(&cs->lock, NULL);
+	cs->moves_split = kernel_moves_split();
 	cs->owner = getpid();
 	cs->uffd = -1;
 	cs->pagemap = -1;
@@ -338,7 +365,8 @@ static int move_to_view(struct cowsnap *cs, unsigned char **view)
 	int error = 0, tries;
 
 	for (tries = 0; tries < TRIES; tries++) {
-		if (is_split(cs->base, cs->span)) {
+		if ((cs->moves_split || tries) &&
+		    is_split(cs->base, cs->span)) {
 			error = gather(cs);
 			if (error)
 				return error;
@@ -357,6 +385,22 @@ static int move_to_view(struct cowsnap *cs, unsigned char **view)
 	return error;
 }
 
+/* Reserve addresses for the view: those of the last one, if they are free. */
+static unsigned char *reserve_view(const struct cowsnap *cs)
+{
+	unsigned char *view;
+
+	if (cs->last_view) {
+		view = mmap(cs->last_view, cs->span, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+				    MAP_FIXED_NOREPLACE,
+			    -1, 0);
+		if (view != MAP_FAILED)
+			return view;
+	}
+	return reserve(cs->span, cs->align, NULL, NULL);
+}
+
 static int freeze(struct cowsnap *cs)
 {
 	const size_t pages = cs->span / PAGE;
@@ -369,7 +413,7 @@ static int freeze(struct cowsnap *cs)
 	if (cs->view)
 		return EBUSY;
 	hints_forget(cs);
-	view = reserve(cs->span, cs->align, NULL, NULL);
+	view = reserve_view(cs);
 	if (!view)
 		return errno;
 	if (holes_worth(cs)) {
@@ -408,6 +452,7 @@ static int freeze(struct cowsnap *cs)
 		return error;
 	}
 	cs->view = view;
+	cs->last_view = view;
 	return 0;
 }
 

@@ -14,8 +14,9 @@
 
 #include "libcowsnap/cowsnap.h"
 
-/* 4 KiB; on arm64 also 16 or 64. */
-#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
+/* 4 KiB; on arm64 also 16 or 64. cowsnap_create() asks. */
+extern size_t cowsnap_page;
+#define PAGE cowsnap_page
 #define BLOCK (2UL << 20)
 #define BLOCK_PAGES (BLOCK / PAGE)
 #define MAX_BLOCK_PAGES (BLOCK / 4096)
@@ -59,11 +60,13 @@ struct hint;
  * @map_size: bytes of @map
  * @align: of @base, and of every view
  * @view: the snapshot, or NULL
+ * @last_view: where it was last
  * @aside: where cowsnap_end() keeps pages for a moment
  * @memfd: the data
  * @pagemap: /proc/self/pagemap
  * @uffd: userfaultfd
  * @user_only: @uffd does not stop the kernel's own accesses
+ * @moves_split: mremap() moves several mappings at once, Linux 6.17 and later
  * @probe: the memfd opened again, to look for holes; -1: not possible
  * @anon: one byte per block, 1: the region has anonymous memory over a hole
  * @owner: the process that created the region
@@ -85,11 +88,13 @@ struct cowsnap {
 	size_t map_size;
 	size_t align;
 	unsigned char *view;
+	unsigned char *last_view;
 	unsigned char *aside;
 	int memfd;
 	int pagemap;
 	int uffd;
 	bool user_only;
+	bool moves_split;
 	int probe;
 	unsigned char *anon;
 	pid_t owner;

@@ -66,7 +66,8 @@ static int merge_held(struct cowsnap *cs, size_t first, size_t nr)
 	size_t i, copied = 0;
 	int ret;
 
-	if (nr > 1 && is_split(here, nr * PAGE))
+	/* It would succeed, and the mappings' protections be lost. */
+	if (cs->moves_split && nr > 1 && is_split(here, nr * PAGE))
 		return -EFAULT;
 	if (hold(cs, first, nr, true)) {
 		ret = -errno;
