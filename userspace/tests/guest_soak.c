@@ -581,7 +581,7 @@ int main(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.doc = "Run libcowsnap and cowwarm.so for a long time, disturbed.\v"
-		       "Example:\n  guest_soak --seconds 600",
+		       "Example:\n  guest_soak --seconds 1200",
 	};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_store, restore),
