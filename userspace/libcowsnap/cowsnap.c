@@ -357,9 +357,10 @@ static int gather(struct cowsnap *cs)
 
 /*
  * The page tables move to the view; the region stays mapped, but empty. Other
- * threads may split the region at any time.
+ * threads may split the region at any time. Then it is mapped anew, and nothing is
+ * held any more.
  */
-static int move_to_view(struct cowsnap *cs, unsigned char **view)
+static int move_to_view(struct cowsnap *cs, unsigned char **view, bool *held)
 {
 	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
 	int error = 0, tries;
@@ -367,7 +368,16 @@ static int move_to_view(struct cowsnap *cs, unsigned char **view)
 	for (tries = 0; tries < TRIES; tries++) {
 		if ((cs->moves_split || tries) &&
 		    is_split(cs->base, cs->span)) {
-			error = gather(cs);
+			/*
+			 * It takes locks of the C library, and who has one may
+			 * wait for a page that is held.
+			 */
+			if (*held) {
+				*held = false;
+				unhold(cs, 0, cs->span / PAGE);
+				wake(cs, 0, cs->span / PAGE);
+			}
+			error = cs->broken ? EIO : gather(cs);
 			if (error)
 				return error;
 		}
@@ -425,12 +435,9 @@ static int freeze(struct cowsnap *cs)
 			return EIO;
 		}
 	}
-	error = move_to_view(cs, &view);
-	/*
-	 * From here on a write to the region does not change the view. A region
-	 * that was split has been mapped anew, and nothing is held.
-	 */
-	if (!error && held && !cs->nr_hints) {
+	error = move_to_view(cs, &view, &held);
+	/* From here on a write to the region does not change the view. */
+	if (!error && held) {
 		error = holes_map(cs);
 		/* Data is where it was, but in parts of two kinds. */
 		cs->broken = error;

@@ -1242,6 +1242,64 @@ static void test_first_write(void **state)
 	cowsnap_destroy(cs);
 }
 
+static unsigned char *untouched;
+static atomic_bool touching;
+
+/* Read one page after the other, none of them twice, for 300 ms. */
+static ssize_t touch_slowly(void *cookie, const char *buf, size_t size)
+{
+	const uint64_t end = now_ns() + slow(300000000);
+	unsigned char *last = untouched + 64 * MIB;
+
+	(void)cookie;
+	(void)buf;
+	for (touching = true; now_ns() < end && untouched < last;
+	     untouched += PAGE_BYTES) {
+		(void)*(volatile unsigned char *)untouched;
+		usleep(20);
+	}
+	return size;
+}
+
+static void *flush_all(void *arg)
+{
+	FILE *f = fopencookie(NULL, "w",
+			      (cookie_io_functions_t){ .write = touch_slowly });
+
+	(void)arg;
+	fputc('x', f);
+	/* The list of files is locked meanwhile, and fopen() waits. */
+	fflush(NULL);
+	fclose(f);
+	return NULL;
+}
+
+/*
+ * A thread that has a lock of the C library waits for a page of a region. A region
+ * that has holes and is split must not need that lock while it makes threads wait.
+ */
+static void test_locks(void **state)
+{
+	struct cowsnap *cs = create(128 * MIB, 0, 0, 0);
+	unsigned char *base = cowsnap_base(cs);
+	pthread_t thread;
+
+	(void)state;
+	alarm(slow(60));
+	memset(base, 1, MIB);
+	assert_int_equal(madvise(base, MIB, MADV_RANDOM), 0);
+	untouched = base + 32 * MIB;
+	touching = false;
+	assert_int_equal(pthread_create(&thread, NULL, flush_all, NULL), 0);
+	while (!touching)
+		usleep(100);
+	begin(cs);
+	end(cs);
+	pthread_join(thread, NULL);
+	alarm(0);
+	cowsnap_destroy(cs);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -1264,6 +1322,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_locks),
 	};
 
 	if (argc > 1)
