@@ -4,6 +4,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
+# What other programs say is read in English.
+export LC_ALL := C.UTF-8
 
 # Without FULL, ARMS or WORKLOADS a run is the quick part of scripts/matrix.
 ifeq ($(origin FULL),undefined)

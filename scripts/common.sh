@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Sourced by the scripts here: messages, errors and paths.
 set -euo pipefail
+# What other programs say is read in English.
+export LC_ALL=C.UTF-8
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$top/build
