@@ -63,6 +63,7 @@ void listen_open(struct listen *listen, const char *dir, const char *list)
 {
 	const char *at;
 	char name[64], was[16];
+	unsigned int tries = 300;
 	size_t len;
 
 	listen->count = 0;
@@ -70,10 +71,16 @@ void listen_open(struct listen *listen, const char *dir, const char *list)
 	if (!list)
 		return;
 	listen->pid_fd = open_file(dir, "pid", listen->pid_was);
-	/* Another one would restore what this one sets. */
-	if (flock(listen->pid_fd, LOCK_EX | LOCK_NB))
-		die("--listen: %s/pid: another cowbench listens; wait for its end",
-		    dir);
+	/*
+	 * Another one would restore what this one sets. One that was killed leaves
+	 * its guardian for a moment.
+	 */
+	while (flock(listen->pid_fd, LOCK_EX | LOCK_NB)) {
+		if (!tries--)
+			die("--listen: %s/pid: another cowbench listens; wait for its end",
+			    dir);
+		usleep(10000);
+	}
 	for (at = list;; at += len + 1) {
 		len = strcspn(at, ",");
 		if (!len || len >= sizeof(name) || memchr(at, '/', len))
