@@ -257,8 +257,10 @@ selftest() {
 	fi
 	program=./$2
 	shift 2
-	# ksm_functional_tests executes itself by its relative path.
-	(cd /selftests && "$program" "$@") >"$log" 2>&1
+	# ksm_functional_tests executes itself by its relative path. Children of
+	# protection_keys write after its end.
+	: >"$log"
+	(cd /selftests && "$program" "$@") >>"$log" 2>&1
 	echo "# exit $?" >>"$log"
 }
 
