@@ -442,11 +442,26 @@ static void say_where(pid_t worker)
 		closedir(d);
 }
 
+/* On the console, where the host waits for a sign of life. */
+static void tell_progress(uint64_t end)
+{
+	const uint64_t now = now_ns();
+	FILE *console = fopen("/dev/console", "we");
+
+	if (!console)
+		return;
+	fprintf(console,
+		"guest_soak: %" PRIu64 " snapshots, about %" PRIu64 " s left\n",
+		shared->snapshots, now < end ? (end - now) / 1000000000 : 0);
+	fclose(console);
+}
+
 static void soak(void (*work)(uint64_t end), uint64_t seconds)
 {
 	const bool store_worker = work == worker_store;
 	const uint64_t end = now_ns() + seconds * 1000000000ULL;
 	uint64_t seed = option.seed * 3 | 1, seen = 0, seen_at = now_ns();
+	uint64_t told_at = seen_at;
 	unsigned int tries = slow(300);
 	char text[32];
 	int status = 0;
@@ -489,6 +504,10 @@ static void soak(void (*work)(uint64_t end), uint64_t seconds)
 			kill(worker, SIGKILL);
 			waitpid(worker, &status, 0);
 			fail_msg("no progress for %lu s", PATIENCE);
+		}
+		if (now_ns() - told_at > 60 * 1000000000ULL) {
+			told_at = now_ns();
+			tell_progress(end);
 		}
 	}
 	if (status)
