@@ -561,8 +561,11 @@ static int program_setuid(int when)
 		child = fork_saver(&release);
 		settle(PAGES);
 		end_saver(child, release);
-		while (count_threads() > 1)
+		for (i = 0; count_threads() > 1; i++) {
+			if (i == slow(1000))
+				give_up("the library's thread does not end");
 			usleep(10000);
+		}
 	}
 	if (setgid(65534) || setuid(65534))
 		give_up("setuid");
