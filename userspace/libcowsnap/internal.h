@@ -74,6 +74,7 @@ struct hint;
  * @hints: what the program had asked for parts of the region
  * @nr_hints: how many
  * @thawed: pages that cowsnap_end() has moved back
+ * @split: cowsnap_end() found several mappings
  * @broken: a cowsnap_end() has failed
  * @lock: one cowsnap_begin() or cowsnap_end() at a time
  * @budget: the prefetcher's
@@ -102,6 +103,7 @@ struct cowsnap {
 	struct hint *hints;
 	size_t nr_hints;
 	size_t thawed;
+	bool split;
 	bool broken;
 	pthread_mutex_t lock;
 	struct cowsnap_budget budget;

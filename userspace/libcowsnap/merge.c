@@ -66,8 +66,9 @@ static int merge_held(struct cowsnap *cs, size_t first, size_t nr)
 	size_t i, copied = 0;
 	int ret;
 
-	/* It would succeed, and the mappings' protections be lost. */
-	if (cs->moves_split && nr > 1 && is_split(here, nr * PAGE))
+	/* Some kernels would move it, and the mappings' protections be lost. */
+	if ((cs->moves_split || cs->split) && nr > 1 &&
+	    is_split(here, nr * PAGE))
 		return -EFAULT;
 	if (hold(cs, first, nr, true)) {
 		ret = -errno;
@@ -75,7 +76,9 @@ static int merge_held(struct cowsnap *cs, size_t first, size_t nr)
 	}
 	ret = move(here, aside, nr, MREMAP_DONTUNMAP);
 	if (ret == -EFAULT) {
-		/* What was there is unmapped, and may be another thread's now. */
+		/* Its begin is unmapped, and may be another thread's now. */
+		munmap(aside + nr * PAGE, BLOCK - nr * PAGE);
+		cs->split = true;
 		cs->aside = reserve(BLOCK, BLOCK, NULL, NULL);
 		if (!cs->aside)
 			ret = -errno;
@@ -190,7 +193,8 @@ int thaw(struct cowsnap *cs)
 	if (!cs->aside)
 		return -errno;
 	/* What was asked for during the snapshot would be lost with its mapping. */
-	if (is_split(cs->base, cs->span))
+	cs->split = is_split(cs->base, cs->span);
+	if (cs->split)
 		ret = -hints_gather(cs);
 	for (first = 0; first < pages && !ret; first += nr) {
 		nr = pages - first < BLOCK_PAGES ? pages - first : BLOCK_PAGES;

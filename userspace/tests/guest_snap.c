@@ -1300,6 +1300,54 @@ static void test_locks(void **state)
 	cowsnap_destroy(cs);
 }
 
+static atomic_bool splitting;
+
+/* Split and merge the mappings of a region all the time. */
+static void *split_on(void *arg)
+{
+	unsigned char *base = arg;
+	size_t n;
+
+	for (n = 0; splitting; n++) {
+		unsigned char *at = base + n * 37 % 4000 * PAGE_BYTES;
+
+		madvise(at, 5 * PAGE_BYTES, n % 2 ? MADV_RANDOM : MADV_NORMAL);
+		if (!(n % 8))
+			madvise(base, 16 * MIB, MADV_NORMAL);
+	}
+	return NULL;
+}
+
+/* Another thread's requests cost no address space, whenever they come. */
+static void test_split_meanwhile(void **state)
+{
+	struct cowsnap *cs = create(16 * MIB, 0, 0, 0);
+	uint64_t before = 0, after;
+	pthread_t thread;
+	unsigned int i;
+
+	(void)state;
+	alarm(slow(120));
+	fill(cs, 1);
+	splitting = true;
+	assert_int_equal(
+		pthread_create(&thread, NULL, split_on, cowsnap_base(cs)), 0);
+	for (i = 0; i < 8; i++) {
+		begin(cs);
+		fill(cs, i);
+		end(cs);
+		if (i == 1)
+			before = file_field("/proc/self/status", "VmSize:");
+	}
+	after = file_field("/proc/self/status", "VmSize:");
+	splitting = false;
+	pthread_join(thread, NULL);
+	alarm(0);
+	check(cowsnap_base(cs), 16 * MIB, 7);
+	cowsnap_destroy(cs);
+	assert_in_range(after, 0, before + 8192);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -1323,6 +1371,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_locks),
+		cmocka_unit_test(test_split_meanwhile),
 	};
 
 	if (argc > 1)
