@@ -81,14 +81,17 @@ void save_ask(struct save *save, const struct server *server)
 /* Take the answer to BGSAVE, find the saving process */
 void save_begun(struct save *save, const struct server *server)
 {
+	unsigned int tries = 100;
 	void *reply = NULL;
 
 	redisGetReply(server->admin, &reply);
 	save->begun = now_ns();
 	freeReplyObject(redis_checked(server->admin, reply, "BGSAVE"));
-	save->child = child_of(server->pid);
+	/* The kernel's list may miss one while another of them ends. */
+	for (; !(save->child = child_of(server->pid)) && tries; tries--)
+		usleep(100);
 	if (!save->child)
-		die("the server saves without a process for it");
+		die("the save has ended already: more data (--keys, --bytes) takes longer");
 	save->child_fd = syscall(SYS_pidfd_open, save->child, 0);
 	if (save->child_fd < 0)
 		die("pidfd_open: %s", strerror(errno));
