@@ -73,16 +73,14 @@ static size_t own_pages(size_t first, size_t nr)
 
 /*
  * Wait until there are @want, or until nothing has changed for a while. On a busy
- * host the library's thread, which is nice, may begin late.
+ * host the library's thread, which is nice, may be late.
  */
 static size_t settle(size_t want)
 {
-	const size_t first = own_pages(0, PAGES);
-	size_t own = first, before;
+	size_t own = own_pages(0, PAGES), before;
 	unsigned int calm;
 
-	for (calm = 0; own < want && calm < slow(own == first ? 100 : 20);
-	     calm++) {
+	for (calm = 0; calm < slow(100) && own < want; calm++) {
 		before = own;
 		usleep(20000);
 		own = own_pages(0, PAGES);
