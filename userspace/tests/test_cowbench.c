@@ -643,19 +643,24 @@ static void assert_line(const char *name, const char *expected)
 		fail_msg("%s is '%s', not '%s'", name, line, expected);
 }
 
-/* Wait until the switch is on, at most 30 s. */
-static void await_on(void)
+/* Wait until a file has a line, at most @tries times 10 ms. */
+static void await_line(const char *name, const char *expected,
+		       unsigned long tries)
 {
-	unsigned long tries = slow(3000);
 	char line[64];
 
 	while (tries--) {
-		read_line(in_dir("debugfs/timing"), line, sizeof(line));
-		if (!strcmp(line, "1"))
+		read_line(in_dir(name), line, sizeof(line));
+		if (!strcmp(line, expected))
 			return;
 		pause_ms(10);
 	}
-	fail_msg("the switch was never turned on");
+	fail_msg("%s is '%s', never '%s'", name, line, expected);
+}
+
+static void await_on(void)
+{
+	await_line("debugfs/timing", "1", slow(3000));
 }
 
 static pid_t start_listening(const char *more)
@@ -718,17 +723,12 @@ static void test_listen_killed(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(signals); i++) {
-		unsigned long tries = slow(500);
-		char line[64] = "";
 		pid_t pid = start_listening("-w parent");
 
 		await_on();
 		kill(pid, signals[i]);
 		finish(pid, &run);
-		while (tries-- && strcmp(line, "0")) {
-			pause_ms(10);
-			read_line(in_dir("debugfs/pid"), line, sizeof(line));
-		}
+		await_line("debugfs/pid", "0", slow(500));
 		assert_line("debugfs/timing", "0");
 		assert_line("debugfs/log", "0");
 		assert_line("debugfs/pid", "0");
@@ -744,8 +744,7 @@ static void test_listen_restores(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(signals); i++) {
-		unsigned long tries = slow(500);
-		char line[64] = "", args[256];
+		char args[256];
 		pid_t pid;
 
 		make_switches();
@@ -766,12 +765,10 @@ static void test_listen_restores(void **state)
 		if (signals[i])
 			kill(pid, signals[i]);
 		finish(pid, &run);
-		while (tries-- && strcmp(line, "12")) {
-			pause_ms(10);
-			read_line(in_dir("debugfs/pid"), line, sizeof(line));
-		}
+		await_line("debugfs/pid", "12", slow(500));
+		/* In this order; the restriction comes before what it restricts. */
+		await_line("debugfs/log", "1", slow(500));
 		assert_line("debugfs/pid", "12");
-		pause_ms(10);
 		assert_line("debugfs/timing", "0");
 		assert_line("debugfs/log", "1");
 	}
