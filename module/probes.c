@@ -15,11 +15,12 @@
 #include "hist.h"
 #include "stats.h"
 
-enum stage { COPY, FAULT, HUGETLB_COPY, PMD_SPLIT, NR_STAGES };
+enum stage { COPY, FAULT, FILE_FAULT, HUGETLB_COPY, PMD_SPLIT, NR_STAGES };
 
 static struct cow_hist hists[NR_STAGES] = {
 	[COPY]		= { .name = "copy" },
 	[FAULT]		= { .name = "fault" },
+	[FILE_FAULT]	= { .name = "file_fault" },
 	[HUGETLB_COPY]	= { .name = "hugetlb_copy" },
 	[PMD_SPLIT]	= { .name = "pmd_split" },
 };
@@ -59,13 +60,18 @@ static void probe_split(void *data, unsigned long address, unsigned int pages,
 		sample(PMD_SPLIT, ns, false);
 }
 
-static void probe_hugetlb(void *data, unsigned long address,
-			  unsigned int pages, u64 ns)
+static void sample_whole(enum stage stage, unsigned int pages, u64 ns)
 {
 	if (!wanted() || !(READ_ONCE(timing) || READ_ONCE(log)))
 		return;
 	cow_stats_fault(pages);
-	sample(HUGETLB_COPY, ns, true);
+	sample(stage, ns, true);
+}
+
+static void probe_hugetlb(void *data, unsigned long address,
+			  unsigned int pages, u64 ns)
+{
+	sample_whole(HUGETLB_COPY, pages, ns);
 }
 
 static void probe_fault(void *data, unsigned long address, unsigned int pages,
@@ -73,10 +79,15 @@ static void probe_fault(void *data, unsigned long address, unsigned int pages,
 {
 	if (READ_ONCE(capped))
 		cow_policy_learn(pages, ns);
-	if (!wanted() || !(READ_ONCE(timing) || READ_ONCE(log)))
-		return;
-	cow_stats_fault(pages);
-	sample(FAULT, ns, true);
+	sample_whole(FAULT, pages, ns);
+}
+
+static void probe_file(void *data, unsigned long address, unsigned int pages,
+		       u64 ns)
+{
+	if (READ_ONCE(capped))
+		cow_policy_learn(pages, ns);
+	sample_whole(FILE_FAULT, pages, ns);
 }
 
 /* Timing needs the probes on steps; all listeners need those on whole COWs. */
@@ -94,9 +105,15 @@ static int set_probes(bool want_steps, bool want_whole)
 		ret = register_trace_cow_fault(probe_fault, NULL);
 		if (ret)
 			return ret;
+		ret = register_trace_cow_file_fault(probe_file, NULL);
+		if (ret) {
+			unregister_trace_cow_fault(probe_fault, NULL);
+			goto out;
+		}
 		ret = register_trace_cow_hugetlb_copy(probe_hugetlb, NULL);
 		if (ret) {
 			unregister_trace_cow_fault(probe_fault, NULL);
+			unregister_trace_cow_file_fault(probe_file, NULL);
 			goto out;
 		}
 		whole_probes = true;
@@ -119,6 +136,7 @@ static int set_probes(bool want_steps, bool want_whole)
 	}
 	if (!want_whole && whole_probes) {
 		unregister_trace_cow_fault(probe_fault, NULL);
+		unregister_trace_cow_file_fault(probe_file, NULL);
 		unregister_trace_cow_hugetlb_copy(probe_hugetlb, NULL);
 		whole_probes = false;
 	}

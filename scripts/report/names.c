@@ -15,7 +15,7 @@ static const char *const workloads[] = {
 };
 
 static const char *const stages[] = {
-	"copy", "fault", "hugetlb_copy", "pmd_split", "touch", "request",
+	"copy", "fault", "file_fault", "hugetlb_copy", "pmd_split", "touch", "request",
 };
 
 static size_t rank(const char *const *list, size_t n, const char *s)

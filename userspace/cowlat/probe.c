@@ -25,6 +25,7 @@
 const char *const stage_names[NR_STAGES] = {
 	[STAGE_FAULT] = "fault",
 	[STAGE_COPY] = "copy",
+	[STAGE_FILE_FAULT] = "file_fault",
 	[STAGE_HUGETLB_COPY] = "hugetlb_copy",
 	[STAGE_PMD_SPLIT] = "pmd_split",
 };
@@ -170,6 +171,7 @@ static const struct way ways[] = {
 static const char *const tracepoints[NR_STAGES] = {
 	[STAGE_FAULT] = "cow_fault",
 	[STAGE_COPY] = "cow_copy",
+	[STAGE_FILE_FAULT] = "cow_file_fault",
 	[STAGE_HUGETLB_COPY] = "cow_hugetlb_copy",
 	[STAGE_PMD_SPLIT] = "cow_pmd_split",
 };
