@@ -668,6 +668,37 @@ static void test_range(void **state)
 	}
 }
 
+#define UPROBES TRACING "uprobe_events"
+#define NOP 0x90
+
+/*
+ * A breakpoint cannot be taken out of a large folio: where a process has uprobes,
+ * its copies of files are base pages.
+ */
+static void test_uprobe(void **state)
+{
+	volatile unsigned char *insn;
+
+	(void)state;
+	if (skip_unless(UPROBES))
+		skip();
+	knob_set("file", "1");
+	source = TMPFS;
+	map_file(BYTES, 0, PROT_READ | PROT_EXEC);
+	/* The first byte of word NOP is this instruction. */
+	insn = (volatile unsigned char *)word_at(0, NOP);
+	assert_int_equal(*insn, NOP);
+	file_set(UPROBES, "p:guest_file/probe " TMPFS_FILE ":0x480");
+	file_set(TRACING "events/guest_file/probe/enable", "1");
+	assert_int_equal(*insn, 0xcc);
+	assert_int_equal(mprotect(mem, BYTES, PROT_READ | PROT_WRITE), 0);
+	write_pages(0, 1);
+	assert_int_equal(large_pages(), 0);
+	file_set(TRACING "events/guest_file/probe/enable", "0");
+	assert_int_equal(*insn, NOP);
+	file_set(UPROBES, "-:guest_file/probe");
+}
+
 /* The stage file_fault has each first write that found nothing mapped. */
 static void test_timed(void **state)
 {
@@ -703,7 +734,8 @@ static const struct arm_test tests[] = {
 	ARM_TEST(seq),	    ARM_TEST(sparse),	     ARM_TEST(not_served),
 	ARM_TEST(unsealed), ARM_TEST(end),	     ARM_TEST(hole),
 	ARM_TEST(truncate), ARM_TEST(truncate_race), ARM_TEST(fork),
-	ARM_TEST(gup),	    ARM_TEST(range),	     ARM_TEST(timed),
+	ARM_TEST(uprobe),   ARM_TEST(gup),	     ARM_TEST(range),
+	ARM_TEST(timed),
 };
 
 /* An argument selects tests: 'seq*', '*[off]'. */
