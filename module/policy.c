@@ -60,9 +60,6 @@ static unsigned int opted_in_window(struct vm_fault *vmf)
 	return policies[READ_ONCE(chosen)].window(vmf);
 }
 
-/* The knob: do faults on private file mappings open windows, too? */
-static bool serve_files;
-
 /* Faults call the chosen policy directly: @window is its callback. */
 static struct cow_policy cowlab_policy = {
 	.served = policy_served,
@@ -92,11 +89,8 @@ int cow_policy_set_precopy(u64 val)
 		cow_policy_unregister(&cowlab_policy);
 	precopy = val;
 	policy_update();
-	if (val && !old) {
+	if (val && !old)
 		ret = cow_policy_register(&cowlab_policy);
-		if (!ret)
-			cow_policy_serve_files(serve_files);
-	}
 	if (ret)
 		precopy = old;
 	return ret;
@@ -110,29 +104,6 @@ int cow_policy_set_precopy(u64 val)
 u64 cow_policy_get_precopy(void)
 {
 	return precopy;
-}
-
-/**
- * cow_policy_set_file - choose whether private file mappings get windows
- * @val: 1 or 0
- *
- * Context: process context, may sleep; the caller serializes.
- * Return: 0.
- */
-int cow_policy_set_file(u64 val)
-{
-	serve_files = val;
-	if (precopy)
-		cow_policy_serve_files(val);
-	return 0;
-}
-
-/**
- * cow_policy_get_file - read the knob `file`
- */
-u64 cow_policy_get_file(void)
-{
-	return serve_files;
 }
 
 /**
