@@ -85,8 +85,6 @@ static void probe_fault(void *data, unsigned long address, unsigned int pages,
 static void probe_file(void *data, unsigned long address, unsigned int pages,
 		       u64 ns)
 {
-	if (READ_ONCE(capped))
-		cow_policy_learn(pages, ns);
 	sample_whole(FILE_FAULT, pages, ns);
 }
 
