@@ -146,7 +146,7 @@ void listen_rehearsal(struct listen *listen, const struct listen *real);
 void listen_pid(const struct listen *listen, int pid);
 bool listen_set(const struct listen *listen, bool on);
 void listen_stop(const struct listen *listen);
-void listen_close(struct listen *listen);
+void listen_close(const struct listen *listen);
 
 /* report.c */
 void report_row(const struct bench *bench, enum side side, uint64_t round,

@@ -12,17 +12,27 @@
 #include "common/options.h"
 #include "common/util.h"
 
-/* Open a file for writing; @was: its line, a number, 0 if it has none. */
-static int open_file(const char *dir, const char *name, char was[16])
+/* Open a file; exit if it cannot be written. */
+static int open_file(const char *dir, const char *name, int flags)
 {
 	char path[4096];
-	ssize_t n = 0;
 	int fd;
 
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
 	    (int)sizeof(path))
 		die("--debugfs: name too long");
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0 && flags == O_WRONLY)
+		die("--listen: cannot open %s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* The line of a file, a number; 0 if it has none. */
+static void read_was(const char *dir, const char *name, char was[16])
+{
+	int fd = open_file(dir, name, O_RDONLY | O_NONBLOCK);
+	ssize_t n = 0;
+
 	if (fd >= 0) {
 		n = read(fd, was, 15);
 		close(fd);
@@ -31,10 +41,6 @@ static int open_file(const char *dir, const char *name, char was[16])
 	if (strcspn(was, "0123456789") ||
 	    was[strspn(was, "0123456789")] != '\n')
 		strcpy(was, "0\n");
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		die("--listen: cannot open %s: %s", path, strerror(errno));
-	return fd;
 }
 
 /*
@@ -50,9 +56,23 @@ static bool put(int fd, const char *text, ssize_t len)
 	return n == len;
 }
 
-static void stop_for_good(void *listen)
+/* Those that were on before are on again. */
+static void restore(const struct listen *listen)
 {
-	listen_stop(listen);
+	int i;
+
+	if (listen->pid_fd < 0)
+		return;
+	put(listen->pid_fd, listen->pid_was, strlen(listen->pid_was));
+	for (i = 0; i < listen->count; i++)
+		if (listen->was_on[i])
+			put(listen->fds[i], "1\n", 2);
+}
+
+static void clean_up(void *listen)
+{
+	listen_set(listen, false);
+	restore(listen);
 }
 
 /*
@@ -70,7 +90,7 @@ void listen_open(struct listen *listen, const char *dir, const char *list)
 	listen->pid_fd = -1;
 	if (!list)
 		return;
-	listen->pid_fd = open_file(dir, "pid", listen->pid_was);
+	listen->pid_fd = open_file(dir, "pid", O_WRONLY);
 	/*
 	 * Another one would restore what this one sets. One that was killed leaves
 	 * its guardian for a moment.
@@ -81,6 +101,7 @@ void listen_open(struct listen *listen, const char *dir, const char *list)
 			    dir);
 		usleep(10000);
 	}
+	read_was(dir, "pid", listen->pid_was);
 	for (at = list;; at += len + 1) {
 		len = strcspn(at, ",");
 		if (!len || len >= sizeof(name) || memchr(at, '/', len))
@@ -92,12 +113,13 @@ void listen_open(struct listen *listen, const char *dir, const char *list)
 				LISTEN_MAX);
 		memcpy(name, at, len);
 		name[len] = '\0';
-		listen->fds[listen->count] = open_file(dir, name, was);
+		listen->fds[listen->count] = open_file(dir, name, O_WRONLY);
+		read_was(dir, name, was);
 		listen->was_on[listen->count++] = was[0] == '1';
 		if (!at[len])
 			break;
 	}
-	guardian_start(&listen->guardian, stop_for_good, listen);
+	guardian_start(&listen->guardian, clean_up, listen);
 }
 
 /* Make as many switches as @real has, which switch nothing. */
@@ -141,28 +163,18 @@ bool listen_set(const struct listen *listen, bool on)
 	return good;
 }
 
-/* Those that were on before are on again. */
-static void restore(const struct listen *listen)
-{
-	int i;
-
-	if (listen->pid_fd < 0)
-		return;
-	put(listen->pid_fd, listen->pid_was, strlen(listen->pid_was));
-	for (i = 0; i < listen->count; i++)
-		if (listen->was_on[i])
-			put(listen->fds[i], "1\n", 2);
-}
-
-/* Every switch and the restriction are as they were, whatever fails. */
+/*
+ * Every switch and the restriction are as they were, whatever fails; once, by
+ * the guardian, which holds the lock until then. For signal handlers, too.
+ */
 void listen_stop(const struct listen *listen)
 {
-	listen_set(listen, false);
-	restore(listen);
+	if (listen->pid_fd >= 0)
+		guardian_end(&listen->guardian);
 }
 
 /* The switches are off. */
-void listen_close(struct listen *listen)
+void listen_close(const struct listen *listen)
 {
 	restore(listen);
 	if (listen->pid_fd >= 0)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -89,22 +90,25 @@ void holder_end(const struct holder *holder)
 	wait_child(holder->pid);
 }
 
-/* Wait until the other side of a pipe is closed, or says something: true. */
-static bool wait_closed(int fd)
+/* What a guardian is told; at the end of file it cleans up, too. */
+enum { CLEAN_UP = 'c', DISMISSED = 'd' };
+
+/* The next byte, or 0 when the other side is closed. */
+static char receive(int fd)
 {
 	ssize_t n;
 	char byte;
 
 	do
-		n = read(fd, &byte, 1);
+		n = recv(fd, &byte, 1, 0);
 	while (n < 0 && errno == EINTR);
-	return n == 1;
+	return n == 1 ? byte : 0;
 }
 
 /**
  * guardian_start - start a process that cleans up when this one has ended
  * @guardian: the result
- * @clean: what it does; also after die() and SIGKILL
+ * @clean: what it does, once; also after die() and SIGKILL
  * @arg: handed on
  *
  * It is not a child: who waits for children does not see it.
@@ -112,59 +116,61 @@ static bool wait_closed(int fd)
 void guardian_start(struct guardian *guardian, void (*clean)(void *arg),
 		    void *arg)
 {
-	static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM,
-				       SIGPIPE };
-	int alive[2], done[2], null;
+	static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+	int fds[2], null;
 	pid_t child;
 	size_t i;
 
-	if (pipe2(alive, O_CLOEXEC) || pipe2(done, O_CLOEXEC))
-		die("cannot make a pipe: %s", strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		die("cannot make a pair of sockets: %s", strerror(errno));
 	child = fork();
 	if (child < 0)
 		die("cannot fork: %s", strerror(errno));
 	if (child) {
-		close(alive[0]);
-		close(done[1]);
-		guardian->alive = alive[1];
-		guardian->done = done[0];
+		close(fds[1]);
+		guardian->fd = fds[0];
 		wait_child(child);
 		return;
 	}
 	child = fork();
 	if (child)
 		_exit(child < 0);
-	close(alive[1]);
-	close(done[0]);
+	close(fds[0]);
 	for (i = 0; i < ARRAY_SIZE(ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	/* Who reads the output of the other must not wait for this one. */
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (i = 0; null >= 0 && i < 3; i++)
 		dup2(null, i);
-	if (!wait_closed(alive[0]))
+	if (receive(fds[1]) != DISMISSED)
 		clean(arg);
 	_exit(0);
 }
 
+/* Tell it, and wait until it has ended. The first word counts. */
+static void tell(const struct guardian *guardian, char word)
+{
+	while (send(guardian->fd, &word, 1, MSG_NOSIGNAL) < 0 && errno == EINTR)
+		;
+	receive(guardian->fd);
+}
+
 /**
  * guardian_end - have it clean up now, and wait until it has
- * @guardian: the guardian
+ * @guardian: the guardian; it may have ended
+ *
+ * Context: Any, also a signal handler.
  */
-void guardian_end(struct guardian *guardian)
+void guardian_end(const struct guardian *guardian)
 {
-	close(guardian->alive);
-	wait_closed(guardian->done);
+	tell(guardian, CLEAN_UP);
 }
 
 /**
  * guardian_dismiss - there is nothing to clean up
- * @guardian: the guardian
+ * @guardian: the guardian; it may have ended
  */
-void guardian_dismiss(struct guardian *guardian)
+void guardian_dismiss(const struct guardian *guardian)
 {
-	/* If it fails, it cleans up what is clean. */
-	if (write(guardian->alive, "", 1) < 0)
-		guardian_end(guardian);
-	wait_closed(guardian->done);
+	tell(guardian, DISMISSED);
 }

@@ -14,8 +14,7 @@ struct holder {
 
 /* A process that cleans up after another, however that ends */
 struct guardian {
-	int alive; /* the other's end of a pipe: while it is open, it lives */
-	int done; /* closed when the guardian has ended */
+	int fd; /* a socket; the other side is closed when the guardian has ended */
 };
 
 pid_t fork_tied(void);
@@ -24,7 +23,7 @@ void holder_start(struct holder *holder);
 void holder_end(const struct holder *holder);
 void guardian_start(struct guardian *guardian, void (*clean)(void *arg),
 		    void *arg);
-void guardian_end(struct guardian *guardian);
-void guardian_dismiss(struct guardian *guardian);
+void guardian_end(const struct guardian *guardian);
+void guardian_dismiss(const struct guardian *guardian);
 
 #endif /* COWLAB_PROCESS_H */

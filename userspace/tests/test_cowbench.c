@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -643,24 +644,19 @@ static void assert_line(const char *name, const char *expected)
 		fail_msg("%s is '%s', not '%s'", name, line, expected);
 }
 
-/* Wait until a file has a line, at most @tries times 10 ms. */
-static void await_line(const char *name, const char *expected,
-		       unsigned long tries)
+/* Wait until it listens, at most 30 s. */
+static void await_on(void)
 {
+	unsigned long tries = slow(3000);
 	char line[64];
 
 	while (tries--) {
-		read_line(in_dir(name), line, sizeof(line));
-		if (!strcmp(line, expected))
+		read_line(in_dir("debugfs/timing"), line, sizeof(line));
+		if (!strcmp(line, "1"))
 			return;
 		pause_ms(10);
 	}
-	fail_msg("%s is '%s', never '%s'", name, line, expected);
-}
-
-static void await_on(void)
-{
-	await_line("debugfs/timing", "1", slow(3000));
+	fail_msg("debugfs/timing is '%s', never '1'", line);
 }
 
 static pid_t start_listening(const char *more)
@@ -714,6 +710,32 @@ static void test_listen(void **state)
 	}
 }
 
+/* Wait until nobody listens, and nobody can begin until the file is closed. */
+static int listen_lock(void)
+{
+	int fd = open(in_dir("debugfs/pid"), O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	return fd;
+}
+
+/*
+ * Everything is as it was, @pid and @log, when cowbench has ended (after SIGKILL
+ * a moment later), and nobody restores it once more.
+ */
+static void assert_restored(int sig, const char *pid, const char *log)
+{
+	if (sig != SIGKILL) {
+		assert_line("debugfs/timing", "0");
+		write_file(in_dir("debugfs/timing"), "7\n");
+	}
+	close(listen_lock());
+	assert_line("debugfs/timing", sig == SIGKILL ? "0" : "7");
+	assert_line("debugfs/log", log);
+	assert_line("debugfs/pid", pid);
+}
+
 /* SIGKILL leaves no time to turn anything off; another process does it. */
 static void test_listen_killed(void **state)
 {
@@ -728,10 +750,7 @@ static void test_listen_killed(void **state)
 		await_on();
 		kill(pid, signals[i]);
 		finish(pid, &run);
-		await_line("debugfs/pid", "0", slow(500));
-		assert_line("debugfs/timing", "0");
-		assert_line("debugfs/log", "0");
-		assert_line("debugfs/pid", "0");
+		assert_restored(signals[i], "0", "0");
 	}
 }
 
@@ -765,13 +784,31 @@ static void test_listen_restores(void **state)
 		if (signals[i])
 			kill(pid, signals[i]);
 		finish(pid, &run);
-		await_line("debugfs/pid", "12", slow(500));
-		/* In this order; the restriction comes before what it restricts. */
-		await_line("debugfs/log", "1", slow(500));
-		assert_line("debugfs/pid", "12");
-		assert_line("debugfs/timing", "0");
-		assert_line("debugfs/log", "1");
+		assert_restored(signals[i], "12", "1");
 	}
+}
+
+/* What holds when its turn comes is restored, not what held when it started. */
+static void test_listen_waits(void **state)
+{
+	static struct run run;
+	pid_t pid;
+	int lock;
+
+	(void)state;
+	make_switches();
+	lock = listen_lock();
+	pid = start_listening("-w parent");
+	/* Long enough for it to open everything. */
+	pause_ms(300);
+	assert_line("debugfs/timing", "0");
+	write_file(in_dir("debugfs/pid"), "12\n");
+	close(lock);
+	await_on();
+	finish(pid, &run);
+	assert_string_equal(run.err, "");
+	assert_int_equal(run.status, 0);
+	assert_line("debugfs/pid", "12");
 }
 
 /* Files of debugfs cannot seek; no more can a pipe, which keeps the order. */
@@ -906,6 +943,7 @@ int main(void)
 		cmocka_unit_test(test_listen),
 		cmocka_unit_test(test_listen_killed),
 		cmocka_unit_test(test_listen_restores),
+		cmocka_unit_test(test_listen_waits),
 		cmocka_unit_test(test_listen_no_position),
 		cmocka_unit_test(test_listen_refused),
 		cmocka_unit_test(test_killed_child),
