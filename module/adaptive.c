@@ -121,6 +121,8 @@ static noinline unsigned int follow_stream(struct vm_fault *vmf, u64 streams)
 	unsigned int pages = 0, run, before = 0, after = 0, proven = 0;
 	unsigned long align = 1;
 
+	if (!vmf->pte)
+		return COW_WINDOW_LOOK;
 	if (!stream_goes_on(stream, page)) {
 		swap(stream, other);
 		if (!stream_goes_on(stream, page))

@@ -79,6 +79,8 @@ static const struct knob knobs[] = {
 						cow_policy_set_precopy },
 	{ "window",	1, COW_WINDOW_MAX,	get_window,	set_window },
 	{ "large_folio", 0, 1,			get_large,	set_large },
+	{ "file",	0, 1,			cow_policy_get_file,
+						cow_policy_set_file },
 	{ "latency_cap_ns", 0, U64_MAX,		cow_policy_get_cap, set_cap },
 	{ "timing",	0, 1,			cow_probes_get_timing,
 						cow_probes_set_timing },

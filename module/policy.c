@@ -26,9 +26,11 @@ static unsigned int precopy;
 
 static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 {
+	bool whole = result->copied << PAGE_SHIFT == result->end - result->start;
 	unsigned int i;
 
-	for (i = 0; i < NR_COW_SKIPS; i++)
+	/* If all are copied in the end, none was left alone. */
+	for (i = 0; !whole && i < NR_COW_SKIPS; i++)
 		if (result->skipped[i])
 			this_cpu_add(cow_stats->skipped[i], result->skipped[i]);
 	if (result->reused)
@@ -41,10 +43,10 @@ static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 		return;
 	}
 	this_cpu_inc(cow_stats->windows);
-	this_cpu_add(cow_stats->neighbours, result->copied - 1);
+	this_cpu_add(cow_stats->neighbours, result->copied - result->served);
 
 	/* Only a window that was copied whole can be judged by its dirty bits. */
-	if (result->copied << PAGE_SHIFT == result->end - result->start) {
+	if (whole) {
 		u64 streams = streams_read(vmf->vma);
 
 		streams_write(vmf->vma, (u32)streams | STREAM_FULL,
@@ -59,6 +61,9 @@ static unsigned int opted_in_window(struct vm_fault *vmf)
 		return 0;
 	return policies[READ_ONCE(chosen)].window(vmf);
 }
+
+/* The knob: do faults on private file mappings open windows, too? */
+static bool serve_files;
 
 /* Faults call the chosen policy directly: @window is its callback. */
 static struct cow_policy cowlab_policy = {
@@ -89,8 +94,11 @@ int cow_policy_set_precopy(u64 val)
 		cow_policy_unregister(&cowlab_policy);
 	precopy = val;
 	policy_update();
-	if (val && !old)
+	if (val && !old) {
 		ret = cow_policy_register(&cowlab_policy);
+		if (!ret)
+			cow_policy_serve_files(serve_files);
+	}
 	if (ret)
 		precopy = old;
 	return ret;
@@ -104,6 +112,31 @@ int cow_policy_set_precopy(u64 val)
 u64 cow_policy_get_precopy(void)
 {
 	return precopy;
+}
+
+/**
+ * cow_policy_set_file - choose whether private file mappings get windows
+ * @val: 1 or 0
+ *
+ * Context: process context, may sleep; the caller serializes.
+ * Return: 0.
+ */
+int cow_policy_set_file(u64 val)
+{
+	WRITE_ONCE(serve_files, val);
+	if (precopy)
+		cow_policy_serve_files(val);
+	return 0;
+}
+
+/**
+ * cow_policy_get_file - read the knob `file`
+ *
+ * Context: any.
+ */
+u64 cow_policy_get_file(void)
+{
+	return READ_ONCE(serve_files);
 }
 
 /**

@@ -13,6 +13,7 @@
 #include "cap.h"
 #include "cowlab.h"
 #include "hist.h"
+#include "policy.h"
 #include "stats.h"
 
 enum stage { COPY, FAULT, FILE_FAULT, HUGETLB_COPY, PMD_SPLIT, NR_STAGES };
@@ -86,6 +87,9 @@ static void probe_file(void *data, unsigned long address, unsigned int pages,
 		       u64 ns)
 {
 	sample_whole(FILE_FAULT, pages, ns);
+	/* Otherwise no window that the cap is for comes from such a fault. */
+	if (READ_ONCE(capped) && cow_policy_get_file())
+		cow_policy_learn(pages, ns);
 }
 
 /* Timing needs the probes on steps; all listeners need those on whole COWs. */

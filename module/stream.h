@@ -99,6 +99,8 @@ static inline unsigned int stream_remember(struct vm_fault *vmf,
 	u64 last = streams_read(vmf->vma);
 	unsigned int written;
 
+	if (!vmf->pte)
+		return COW_WINDOW_LOOK;
 	if (last & STREAM_FULL)
 		stream_written(vmf, last, last >> 32, &written);
 	streams_write(vmf->vma, stream_of(page + after + 1, pages, pages, 0),

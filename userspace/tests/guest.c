@@ -170,6 +170,7 @@ void knobs_default(void)
 	knob_set("policy", "next");
 	knob_set("window", "16");
 	knob_set("large_folio", "1");
+	knob_set("file", "0");
 	knob_set("latency_cap_ns", "0");
 	knob_set("reset", "1");
 }

@@ -50,6 +50,7 @@ static void test_files(void **state)
 		"timing",	  "log",	  "pid",
 		"stats",	  "reset",	  "large_folio",
 		"latency_cap_ns", "latency_hist", "process",
+		"file",
 	};
 	struct stat st;
 	char path[128];
@@ -90,6 +91,8 @@ static void test_good_values(void **state)
 		{ "reset", "1", "0" },
 		{ "large_folio", "0", "0" },
 		{ "large_folio", "1\n", "1" },
+		{ "file", "1", "1" },
+		{ "file", "0x0", "0" },
 		{ "latency_cap_ns", "1", "1" },
 		{ "latency_cap_ns", "5000\n", "5000" },
 		{ "latency_cap_ns", "18446744073709551615",
@@ -254,6 +257,7 @@ static const struct knob knobs[] = {
 	{ "policy", "fixed", "next", BAD(bad_policies), false },
 	{ "large_folio", "0", "1", BAD(bad_switches), true },
 	{ "latency_cap_ns", "5000", "0", BAD(bad_caps), true },
+	{ "file", "1", "0", BAD(bad_switches), true },
 };
 
 static void refuse_all(const struct knob *knob)
@@ -829,6 +833,7 @@ int main(int argc, char **argv)
 		BAD_VALUES(6, "policy"),
 		BAD_VALUES(7, "large_folio"),
 		BAD_VALUES(8, "latency_cap_ns"),
+		BAD_VALUES(9, "file"),
 		TEST(test_read_only),
 		TEST(test_reset),
 		TEST(test_off_is_off),

@@ -661,7 +661,7 @@ static void prepare(void)
 
 	shadow = mmap(NULL, sizeof(*shadow), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	file = memfd_create("fuzz", MFD_CLOEXEC);
+	file = memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (shadow == MAP_FAILED || file < 0)
 		exit(1);
 	for (i = FILE_START; i < PAGES; i++) {
@@ -669,11 +669,15 @@ static void prepare(void)
 		if (write(file, page, sizeof(page)) != sizeof(page))
 			exit(1);
 	}
+	/* Only then has the file windows. */
+	if (fcntl(file, F_ADD_SEALS, F_SEAL_WRITE))
+		exit(1);
 	signal(SIGPIPE, SIG_IGN);
 	/* It ends the supervisor's wait. */
 	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_alarm }, NULL);
 	/* The children of a process that is gone are the supervisor's. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	knob_write("file", "1", 1);
 	knob_write("precopy", "1", 1);
 }
 

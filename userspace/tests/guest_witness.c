@@ -1064,8 +1064,10 @@ static void new_policy(void)
 	knob_number("window", 1 + below(64));
 	knob_set("large_folio", below(2) ? "1" : "0");
 	/* A cap hooks each fault: a tracepoint's static key changes. */
-	if (option.keys)
+	if (option.keys) {
 		knob_number("latency_cap_ns", below(4) ? 0 : 20000);
+		knob_set("file", below(4) ? "1" : "0");
+	}
 	count(OP_POLICY);
 }
 
@@ -1173,7 +1175,7 @@ static int prepare(void **state)
 		disk = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
 		assert_true(disk >= 0);
 	}
-	file = memfd_create("witness", MFD_CLOEXEC);
+	file = memfd_create("witness", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	assert_true(file >= 0);
 	for (page = FILE_START; page < PAGES; page++) {
 		for (i = 0; i < WORDS; i++)
@@ -1181,6 +1183,8 @@ static int prepare(void **state)
 		assert_int_equal(write(file, words, sizeof(words)),
 				 sizeof(words));
 	}
+	/* Only then has the file windows. */
+	assert_int_equal(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE), 0);
 	first_fd = dup(0);
 	assert_true(first_fd > file && first_fd > disk);
 	close(first_fd);
@@ -1196,6 +1200,7 @@ static int prepare(void **state)
 	set_large(true);
 	knob_set("precopy", "0");
 	knob_set("reset", "1");
+	knob_set("file", "1");
 	knob_set("precopy", "1");
 	seed = option.seed * 0x9e3779b97f4a7c15 | 1;
 	return 0;
@@ -1216,6 +1221,7 @@ static int restore(void **state)
 	file_set("/sys/kernel/mm/ksm/run", "0");
 	swap_off();
 	knob_set("timing", "0");
+	knob_set("file", "0");
 	knob_set("precopy", "0");
 	knobs_default();
 	return 0;
