@@ -11,6 +11,10 @@
 #				request.csv all.hist (prefork.c)
 #	fork			fork() by size of the process: fork.csv (forkcost.c)
 #	scaling			writers, and sizes: scaling.csv (scaling.c)
+#	filecow			first writes to a private file mapping: filecow.csv
+#				(filecow.c)
+#	startup			starts of the programs in /startup: startup.csv
+#				(startcost.c)
 #	memory			the least memory, by workload: memory.csv
 #				(memlimit.c, its columns after one `workload`)
 #
@@ -25,7 +29,7 @@ experiment() {
 	case $2 in
 	redis64) redis "$1" 64 "$3" ;;
 	redis32k) redis "$1" 32768 "$3" ;;
-	prefork | fork | scaling | memory) experiment_"$2" "$1" "$3" ;;
+	prefork | fork | scaling | memory | filecow | startup) experiment_"$2" "$1" "$3" ;;
 	*)
 		echo "unknown experiment $2" >&2
 		return 1
@@ -145,5 +149,29 @@ experiment_memory() {
 			echo "workload,$(head -n 1 "$cell_dir"/row)" >"$cell_dir"/memory.csv
 		echo "$workload,$(tail -n 1 "$cell_dir"/row)" >>"$cell_dir"/memory.csv
 		rm "$cell_dir"/row
+	done
+}
+
+experiment_filecow() {
+	options=$(set_arm "$1") || return 1
+	echo 1 >"$COWLAB"/file
+	# shellcheck disable=SC2086
+	filecow ${options#--kind 4k} --rounds "$(pick 1 3)" --csv >"$cell_dir"/filecow.csv
+}
+
+experiment_startup() {
+	set_arm "$1" >/dev/null || return 1
+	# In every arm, so that these differ in the windows alone.
+	set_sizes always 16 32 64 128
+	echo 1 >"$COWLAB"/file
+	for program in /startup/*; do
+		case ${program##*/} in
+		clang) set -- -cc1 -fsyntax-only -x c /dev/null ;;
+		perl) set -- -e 1 ;;
+		python3) set -- -c 'import asyncio, email, json, unittest, xml.dom.minidom' ;;
+		*) set -- --version ;;
+		esac
+		startcost --rounds "$(pick 3 30)" --debugfs "$COWLAB" --csv -- "$program" "$@" |
+			append "$cell_dir"/startup.csv || return 1
 	done
 }

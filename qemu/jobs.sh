@@ -81,6 +81,7 @@ set_arm() {
 
 unset_arm() {
 	echo 0 >"$COWLAB"/precopy
+	echo 0 >"$COWLAB"/file
 	set_sizes never 16 32 64 128
 	set_sizes inherit 2048
 	echo 0 >/proc/sys/vm/nr_hugepages

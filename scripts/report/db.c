@@ -27,6 +27,8 @@ static const char schema[] =
 	"CREATE TABLE fork(clock, arm, name, round, size, trial, state, fork_ns, write_ns, end_ns, faults);"
 	"CREATE TABLE memory(clock, arm, name, round, workload, peak_kb, pass_kb, fail_kb, kills, trials);"
 	"CREATE TABLE scaling(clock, arm, name, round, writers, space, size, trial, pages, elapsed_ns, faults);"
+	"CREATE TABLE filecow(clock, arm, name, round, source, pattern, trial, size, pages, elapsed_ns, faults, pages_copied);"
+	"CREATE TABLE startup(clock, arm, name, round, program, trial, elapsed_ns, faults, majflt, peak_kb, cow_faults, pages_copied);"
 	"CREATE TABLE crosscheck(clock, arm, source, " FIGURES
 	", cost_ns, PRIMARY KEY (clock, arm, source));"
 	"CREATE TABLE stages(clock, arm, pages, total_ns, probe_ns);"

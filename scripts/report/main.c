@@ -175,6 +175,12 @@ static void write_sections(const struct report *rep, struct doc *doc)
 		    PARTS({ table_prefork, NULL }));
 	put_section(rep, doc, "fork() itself", NULL, "make run WORKLOADS=fork",
 		    PARTS({ NULL, "fork" }, { table_fork, NULL }));
+	put_section(rep, doc, "Private file mappings", NULL,
+		    "make run WORKLOADS=filecow",
+		    PARTS({ NULL, "filecow" }, { table_filecow, NULL }));
+	put_section(rep, doc, "Starts of programs", NULL,
+		    "make run WORKLOADS=startup",
+		    PARTS({ NULL, "startup" }, { table_startup, NULL }));
 	put_section(rep, doc, "Too little memory for both copies", NULL,
 		    "make run WORKLOADS=memory", PARTS({ table_limits, NULL }));
 	put_section(rep, doc, "Scaling", NULL,

@@ -108,6 +108,64 @@ static bool draw_fork(struct drawing *d, sqlite3 *db, const char *clock,
 	return n;
 }
 
+/*
+ * Groups of bars, one bar an arm: @sql selects the groups' names and the arm's
+ * ratio to baseline, for clock ?1, experiment ?2 and arm ?3.
+ */
+static bool draw_bars(struct drawing *d, sqlite3 *db, const char *clock,
+		      const char *name, const char *sql)
+{
+	sqlite3_stmt *q = arms_of(db, clock, name);
+	FILE *gp = d->gp.f;
+	struct memo plot;
+	size_t n = 0;
+
+	memo_begin(&plot);
+	while (db_next(&q)) {
+		const char *arm = col_text(q, 0);
+		char *block;
+
+		if (!strcmp(arm, "baseline"))
+			continue;
+		block = xasprintf("b%zu", n);
+		if (put_data(gp, block,
+			     db_query(db, sql, "sss", clock, name, arm))) {
+			fprintf(plot.f,
+				"%s$%s using 2:xtic(1) with histograms fs solid lc rgb '%s' title ",
+				n ? ", \\\n  " : "", block, colour(arm));
+			put_quoted(plot.f, arm);
+			n++;
+		}
+		free(block);
+	}
+	put_head(d, height_with_key(n) + 40);
+	fprintf(gp,
+		"set style histogram clustered gap 1\nset boxwidth 0.9\nset yrange [0:*]\nset ylabel 'ratio to baseline'\nset xtics font ',12' rotate by -25\nset ytics font ',13'\n"
+		"set arrow from graph 0, first 1 to graph 1, first 1 nohead lc rgb '#666666' dt 2\n"
+		"set key outside bottom center horizontal reverse Left samplen 2.2 width 1\nplot %s\n",
+		memo_end(&plot));
+	free(plot.s);
+	return n;
+}
+
+static bool draw_filecow(struct drawing *d, sqlite3 *db, const char *clock,
+			 const char *name)
+{
+	return draw_bars(
+		d, db, clock, name,
+		"WITH r AS (SELECT source, pattern, arm, median(CAST(elapsed_ns AS REAL) / pages) AS ns FROM filecow WHERE clock = ?1 AND name = ?2 AND pattern IN ('seq', 'rand', 'sparse8', 'sparse64') AND source IN ('fresh', 'mapped') GROUP BY source, pattern, arm) "
+		"SELECT b.pattern || '-' || b.source, a.ns / b.ns FROM r b LEFT JOIN r a ON a.source = b.source AND a.pattern = b.pattern AND a.arm = ?3 WHERE b.arm = 'baseline' ORDER BY b.pattern COLLATE workload, b.source");
+}
+
+static bool draw_startup(struct drawing *d, sqlite3 *db, const char *clock,
+			 const char *name)
+{
+	return draw_bars(
+		d, db, clock, name,
+		"WITH r AS (SELECT program, arm, median(CAST(elapsed_ns AS REAL)) AS ns FROM startup WHERE clock = ?1 AND name = ?2 AND program NOT GLOB '*[^a-zA-Z0-9_.+-]*' GROUP BY program, arm) "
+		"SELECT b.program, a.ns / b.ns FROM r b LEFT JOIN r a ON a.program = b.program AND a.arm = ?3 WHERE b.arm = 'baseline' ORDER BY b.program LIMIT 32");
+}
+
 #define REDIS_READING \
 	"How to read it: each panel is an arm, its first round; latency of a SET against time, in steps of 20 ms, the save shaded. BGSAVE was sent at 0. The rise where the shade begins is fork() and the COW faults; lower and shorter is better."
 
@@ -123,6 +181,12 @@ static const struct {
 	{ "fork", "fork() of a second snapshot",
 	  "How to read it: what fork() takes, by size of the process, when its pages are as the COW faults of an earlier snapshot left them (both axes logarithmic). Lower is better.",
 	  draw_fork },
+	{ "filecow", "The first write to a page of a private file mapping",
+	  "How to read it: the cost per page written as a ratio to baseline, by pattern; fresh: nothing was mapped before; mapped: each page had been read. The dashed line is one page per fault. Lower is better.",
+	  draw_filecow },
+	{ "startup", "Starts of programs",
+	  "How to read it: the time from the start of a program to its end, as a ratio to baseline. The dashed line is one page per fault. Lower is better.",
+	  draw_startup },
 };
 
 /*

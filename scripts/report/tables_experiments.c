@@ -106,6 +106,45 @@ struct table *table_fork(const struct report *rep, enum cow_clock clock)
 	return t;
 }
 
+/* First writes to a private mapping of a file */
+struct table *table_filecow(const struct report *rep, enum cow_clock clock)
+{
+	struct table *t = query(
+		rep, clock, "filecow", 3,
+		"WITH r AS (SELECT source, pattern, arm, median(CAST(elapsed_ns AS REAL) / pages) AS ns, median(CAST(faults AS REAL) / pages) AS faults, median(pages_copied - pages) AS waste FROM filecow WHERE clock = ?1 AND name = ?2 GROUP BY source, pattern, arm) "
+		"SELECT a.pattern AS pattern, a.source AS source, a.arm AS arm, num(a.ns, 1) AS 'ns per page', num(a.ns / b.ns, 3) AS ratio, num(a.faults, 3) AS 'faults per page', num(a.waste, 0) AS 'pages copied but not written' "
+		"FROM r a LEFT JOIN r b ON b.source = a.source AND b.pattern = a.pattern AND b.arm = 'baseline' ORDER BY a.pattern COLLATE workload, a.source, a.arm COLLATE arm");
+
+	if (!t)
+		return NULL;
+	table_title(t, "The first write to each page of a file of 64 MiB (%s)",
+		    clock_name(clock));
+	table_note(
+		t,
+		"A private mapping of a file on tmpfs, all of it in the page cache; no fork. fresh: nothing was mapped before; mapped: each page had been read. Plain stores: under TCG an instruction that reads and writes takes a read fault first, where hardware takes one write fault. %s",
+		unit_note(clock));
+	return t;
+}
+
+/* What starts of programs cost */
+struct table *table_startup(const struct report *rep, enum cow_clock clock)
+{
+	struct table *t = query(
+		rep, clock, "startup", 2,
+		"WITH r AS (SELECT program, arm, median(elapsed_ns) AS ns, median(faults) AS faults, median(cow_faults) AS cow, median(pages_copied) AS copied, median(peak_kb) AS peak FROM startup WHERE clock = ?1 AND name = ?2 GROUP BY program, arm) "
+		"SELECT a.program AS program, a.arm AS arm, num(a.ns / 1e6, 2) AS 'ms', num(a.ns / b.ns, 3) AS ratio, num(a.faults, 0) AS faults, num(a.faults / b.faults, 3) AS ratio, num(a.cow, 0) AS 'COW faults', num(a.cow / b.cow, 3) AS ratio, num(a.copied, 0) AS 'pages copied', iif(a.peak < b.peak, '', '+') || num(a.peak - b.peak, 0) AS 'more memory KiB' "
+		"FROM r a LEFT JOIN r b ON b.program = a.program AND b.arm = 'baseline' ORDER BY a.program, a.arm COLLATE arm");
+
+	if (!t)
+		return NULL;
+	table_title(t, "Starts of programs (%s)", clock_name(clock));
+	table_note(
+		t,
+		"From the start of a program of this machine to its end, its pages in the page cache; medians. Folios of 16 to 128 KiB are enabled in every arm, baseline too. More memory: of its peak. COW faults and pages copied are those of one more start, with cowlab's timing on; parent and shell are in them. %s",
+		unit_note(clock));
+	return t;
+}
+
 /* The least memory that an arm passes with */
 struct table *table_limits(const struct report *rep, enum cow_clock clock)
 {

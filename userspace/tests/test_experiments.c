@@ -292,6 +292,34 @@ static void test_forkcost(void **state)
 	assert_in_range(cell(4, 6), 1024, 1100);
 }
 
+static void test_filecow(void **state)
+{
+	(void)state;
+	assert_int_equal(run("$BIN/filecow -s 4M -n 2 -c -d ."), 0);
+	says("source,pattern,round,size,pages,elapsed_ns,faults,pages_copied\nfresh,seq,1,4194304,1024,");
+	says("\nmapped,sparse64,2,4194304,16,");
+	assert_in_range(cell(1, 6), 1024, 1100);
+	assert_int_equal(cell(1, 7), 1024);
+	assert_int_equal(cell(3, 7), 128);
+	assert_int_equal(run("$BIN/filecow -s 4M -n 1 -c -b populate_write"), 0);
+	assert_int_equal(cell(4, 7), 1024);
+}
+
+static void test_startcost(void **state)
+{
+	(void)state;
+	assert_int_equal(run("$BIN/startcost -n 3 -c -- sh -c 'echo out; exit 0'"),
+			 0);
+	says("program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied\nsh,1,");
+	says("\nsh,3,");
+	assert_null(strstr(output, "out"));
+	assert_in_range(cell(1, 3), 20, 100000);
+	assert_int_equal(run("$BIN/startcost -n 1 sh -c 'exit 3'"), 1);
+	says("startcost: sh: exit status 3\n");
+	assert_int_equal(run("$BIN/startcost -n 1 sh -c 'kill -9 $$'"), 1);
+	says("startcost: sh: Killed\n");
+}
+
 static void test_scaling(void **state)
 {
 	(void)state;
@@ -328,6 +356,18 @@ static void test_bad_input(void **state)
 		  "invalid --size '0': expected a positive multiple of 2M (K, M, G allowed)\n" },
 		{ "forkcost -n x",
 		  "invalid --rounds 'x': expected a number from 1 to 1000000\n" },
+		{ "filecow -s 4K",
+		  "invalid --size '4K': expected a positive multiple of 256K (K, M, G allowed)\n" },
+		{ "filecow -d /nonexistent",
+		  "--dir /nonexistent: cannot make a file: No such file or directory" },
+		{ "filecow -b all",
+		  "invalid --prepare 'all': expected none, populate_write or manual_cow\n" },
+		{ "startcost",
+		  "startcost: expected COMMAND [ARG...], see --help\n" },
+		{ "startcost /nonexistent/x",
+		  "cannot start /nonexistent/x: No such file or directory\n" },
+		{ "startcost -d /nonexistent true",
+		  "--debugfs: cannot read /nonexistent/timing" },
 		{ "scaling -w 0",
 		  "invalid --writers '0': expected a number from 1 to 64\n" },
 		{ "scaling -w 3 -s 8M",
@@ -380,6 +420,8 @@ int main(void)
 		cmocka_unit_test(test_redis_wrong),
 		cmocka_unit_test(test_prefork),
 		cmocka_unit_test(test_forkcost),
+		cmocka_unit_test(test_filecow),
+		cmocka_unit_test(test_startcost),
 		cmocka_unit_test(test_scaling),
 		cmocka_unit_test(test_bad_input),
 	};

@@ -100,6 +100,18 @@ static int setup(void **state)
 	    "size,round,state,fork_ns,write_ns,end_ns,faults\n"
 	    "16777216,1,filled,600000,8500000,3000000,133\n"
 	    "16777216,1,copied,450000,8500000,300000,133\n");
+	put("baseline.filecow.1/filecow.csv",
+	    "source,pattern,round,size,pages,elapsed_ns,faults,pages_copied\n"
+	    "fresh,seq,1,67108864,16384,73400320,16384,16384\n");
+	put("adaptive.filecow.1/filecow.csv",
+	    "source,pattern,round,size,pages,elapsed_ns,faults,pages_copied\n"
+	    "fresh,seq,1,67108864,16384,36700160,520,16390\n");
+	put("baseline.startup.1/startup.csv",
+	    "program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied\n"
+	    "git,1,1700000,125,0,3700,43,43\ngit,2,1710000,125,0,3700,43,43\n");
+	put("adaptive.startup.1/startup.csv",
+	    "program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied\n"
+	    "git,1,1500000,105,0,3710,25,45\nCOWLAB_END $(x),1,1,1,0,1,1,1\n");
 	put("baseline.scaling.1/scaling.csv",
 	    "writers,space,size,round,pages,elapsed_ns,faults\n"
 	    "2,own,33554432,1,8192,8192000,8192\n"
@@ -133,7 +145,7 @@ static void test_values(void **state)
 
 	(void)state;
 	experiments_load(db, tmp);
-	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 13);
+	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 17);
 	/* The median of three rounds; and none where nothing can be read. */
 	assert_true(value(db, "wall", "baseline", "prefork", "avg_ns", all) ==
 		    12);
@@ -185,6 +197,16 @@ static void test_report(void **state)
 	assert_true(report_has("report.md", "| 1.250 |"));
 	assert_true(report_has("plots/wall-redis32k.svg", "SET latency"));
 	assert_true(report_has("plots/wall-fork.svg", "fork()"));
+	/* 4480 and 2240 ns a page; 6 pages of waste. */
+	assert_true(report_has(
+		"report.md",
+		"| seq | fresh | adaptive | 2240.0 | 0.500 | 0.032 | 6 |"));
+	assert_true(report_has(
+		"report.md",
+		"| git | adaptive | 1.50 | 0.880 | 105 | 0.840 | 25 | 0.581 | 45 | +10 |"));
+	assert_true(report_has("plots/wall-filecow.svg", "seq-fresh"));
+	assert_true(report_has("plots/wall-startup.svg", "git"));
+	assert_false(report_has("plots/wall-startup.svg", "COWLAB_END"));
 }
 
 int main(void)

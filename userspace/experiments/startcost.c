@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+/* startcost - what it costs to start a program */
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/options.h"
+#include "common/process.h"
+#include "common/row.h"
+#include "common/util.h"
+
+#define COLUMNS \
+	"program=%-20s round=%5lu elapsed_ns=%12lu faults=%8ld majflt=%8ld peak_kb=%8ld cow_faults=%8s pages_copied=%8s"
+
+static const char doc[] =
+	"Start a program again and again, and time it from its start to its end.\n"
+	"\n"
+	"What it prints is thrown away. With --debugfs the program is started once more, untimed, with cowlab's timing on, and its COW faults and the pages that they copied are counted.\n"
+	"\v"
+	"EXAMPLES:\n"
+	"    startcost git --version       # 5 starts\n"
+	"    startcost -n 30 -c -- perl -e 1\n"
+	"    startcost --debugfs /sys/kernel/debug/cowlab git --version\n"
+	"\n"
+	"COLUMNS:\n"
+	"    elapsed_ns      until it had ended\n"
+	"    faults, majflt  minor and major faults\n"
+	"    peak_kb         the most that it had mapped (VmHWM)\n"
+	"    cow_faults      COW faults\n"
+	"    pages_copied    pages that these copied\n"
+	"\n"
+	"Exit status: 0; 1 if the program did not end with 0 or an option was invalid.\n";
+
+static struct {
+	uint64_t rounds;
+	const char *debugfs;
+	bool csv;
+} env = { .rounds = 5 };
+
+static const struct opt opts[] = {
+	{ OPT_COMMON_ROUNDS(env.rounds, "Starts (5)") },
+	{ "debugfs", 'd', "DIR", "Folder of cowlab's switches",
+	  OPT_TEXT(env.debugfs) },
+	{ OPT_COMMON_CSV(env.csv) },
+	{ 0 },
+};
+
+/* Start the program, wait for its end; @ns: the time of that. */
+static void start_once(char **argv, struct rusage *usage, uint64_t *ns)
+{
+	posix_spawn_file_actions_t quiet;
+	int status, error;
+	pid_t pid;
+
+	posix_spawn_file_actions_init(&quiet);
+	posix_spawn_file_actions_addopen(&quiet, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
+	*ns = now_ns();
+	error = posix_spawnp(&pid, argv[0], &quiet, NULL, argv, environ);
+	if (error)
+		die("cannot start %s: %s", argv[0], strerror(error));
+	while (wait4(pid, &status, 0, usage) < 0)
+		if (errno != EINTR)
+			die("cannot wait for %s: %s", argv[0], strerror(errno));
+	*ns = now_ns() - *ns;
+	posix_spawn_file_actions_destroy(&quiet);
+	if (WIFSIGNALED(status))
+		die("%s: %s", argv[0], strsignal(WTERMSIG(status)));
+	if (WEXITSTATUS(status))
+		die("%s: exit status %d", argv[0], WEXITSTATUS(status));
+}
+
+static void set_timing(void *value)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/timing", env.debugfs);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		die("--debugfs: cannot open %s: %s", path, strerror(errno));
+	if (write(fd, value, 1) != 1)
+		die("--debugfs: cannot write %s: %s", path, strerror(errno));
+	close(fd);
+}
+
+/* What the switch `timing` says: "0" or "1". */
+static void get_timing(char value[2])
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/timing", env.debugfs);
+	if (!read_text(path, value, 2))
+		die("--debugfs: cannot read %s", path);
+}
+
+static uint64_t read_stat(const char *key)
+{
+	char path[4096], text[4096];
+	uint64_t value;
+
+	snprintf(path, sizeof(path), "%s/stats", env.debugfs);
+	if (!read_text(path, text, sizeof(text)) ||
+	    !text_field(text, key, &value))
+		die("--debugfs: no %s in %s", key, path);
+	return value;
+}
+
+/* The COW faults of a start and the pages that they copied. */
+static void count(char **argv, uint64_t *faults, uint64_t *pages)
+{
+	struct guardian guardian;
+	struct rusage usage;
+	static char was[2];
+	uint64_t ns;
+
+	get_timing(was);
+	guardian_start(&guardian, set_timing, was);
+	set_timing("1");
+	*faults = read_stat("faults");
+	*pages = read_stat("copied");
+	start_once(argv, &usage, &ns);
+	*faults = read_stat("faults") - *faults;
+	*pages = read_stat("copied") - *pages;
+	guardian_end(&guardian);
+}
+
+int main(int argc, char **argv)
+{
+	char **command = options_parse(argc, argv, doc, opts,
+				       "COMMAND [ARG...]");
+	struct cell (*cell)(bool known, uint64_t value);
+	uint64_t round, ns, faults = 0, pages = 0;
+	const char *name;
+	struct rusage usage;
+
+	if (!command || !command[0])
+		die("expected COMMAND [ARG...], see --help");
+	name = strrchr(command[0], '/');
+	name = name ? name + 1 : command[0];
+	cell = env.csv ? cell_csv : cell_table;
+	/* So that its pages are in the page cache. */
+	start_once(command, &usage, &ns);
+	if (env.debugfs)
+		count(command, &faults, &pages);
+	for (round = 1; round <= env.rounds; round++) {
+		struct cell of_faults = cell(env.debugfs, faults);
+		struct cell of_pages = cell(env.debugfs, pages);
+
+		start_once(command, &usage, &ns);
+		if (env.csv)
+			row_csv(stdout, round == 1, COLUMNS, name, round, ns,
+				usage.ru_minflt, usage.ru_majflt,
+				usage.ru_maxrss, of_faults.text, of_pages.text);
+		else
+			row_table(round == 1, COLUMNS, name, round, ns,
+				  usage.ru_minflt, usage.ru_majflt,
+				  usage.ru_maxrss, of_faults.text,
+				  of_pages.text);
+	}
+	return 0;
+}
