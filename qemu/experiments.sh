@@ -15,6 +15,7 @@
 #				(filecow.c)
 #	startup			starts of the programs in /startup: startup.csv
 #				(startcost.c)
+#	programs		starts of those in /programs: startup.csv
 #	memory			the least memory, by workload: memory.csv
 #				(memlimit.c, its columns after one `workload`)
 #
@@ -29,7 +30,8 @@ experiment() {
 	case $2 in
 	redis64) redis "$1" 64 "$3" ;;
 	redis32k) redis "$1" 32768 "$3" ;;
-	prefork | fork | scaling | memory | filecow | startup) experiment_"$2" "$1" "$3" ;;
+	prefork | fork | scaling | memory | filecow | startup | programs)
+		experiment_"$2" "$1" "$3" ;;
 	*)
 		echo "unknown experiment $2" >&2
 		return 1
@@ -159,11 +161,23 @@ experiment_filecow() {
 	filecow ${options#--kind 4k} --rounds "$(pick 1 3)" --csv >"$cell_dir"/filecow.csv
 }
 
-experiment_startup() {
+# set_startup ARM: in every arm the same folios, so that these differ in the windows
+set_startup() {
 	set_arm "$1" >/dev/null || return 1
-	# In every arm, so that these differ in the windows alone.
 	set_sizes always 16 32 64 128
 	echo 1 >"$COWLAB"/file
+}
+
+# start ROUNDS PROGRAM ARG...: measure the starts of a program
+start() {
+	rounds=$1
+	shift
+	startcost --rounds "$rounds" --debugfs "$COWLAB" --csv -- "$@" |
+		append "$cell_dir"/startup.csv
+}
+
+experiment_startup() {
+	set_startup "$1" || return 1
 	for program in /startup/*; do
 		case ${program##*/} in
 		clang) set -- -cc1 -fsyntax-only -x c /dev/null ;;
@@ -171,7 +185,15 @@ experiment_startup() {
 		python3) set -- -c 'import asyncio, email, json, unittest, xml.dom.minidom' ;;
 		*) set -- --version ;;
 		esac
-		startcost --rounds "$(pick 3 30)" --debugfs "$COWLAB" --csv -- "$program" "$@" |
-			append "$cell_dir"/startup.csv || return 1
+		start "$(pick 3 30)" "$program" "$@" || return 1
+	done
+}
+
+# Those that know --version; the others are left out.
+experiment_programs() {
+	set_startup "$1" || return 1
+	for program in /programs/*; do
+		timeout 10 "$program" --version </dev/null >/dev/null 2>&1 || continue
+		start "$(pick 3 5)" "$program" --version || return 1
 	done
 }

@@ -181,6 +181,9 @@ static void write_sections(const struct report *rep, struct doc *doc)
 	put_section(rep, doc, "Starts of programs", NULL,
 		    "make run WORKLOADS=startup",
 		    PARTS({ NULL, "startup" }, { table_startup, NULL }));
+	put_section(rep, doc, "Starts of many small programs", NULL,
+		    "make run WORKLOADS=programs",
+		    PARTS({ table_programs, NULL }));
 	put_section(rep, doc, "Too little memory for both copies", NULL,
 		    "make run WORKLOADS=memory", PARTS({ table_limits, NULL }));
 	put_section(rep, doc, "Scaling", NULL,

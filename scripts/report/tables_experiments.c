@@ -145,6 +145,26 @@ struct table *table_startup(const struct report *rep, enum cow_clock clock)
 	return t;
 }
 
+/* Does an arm make the start of some program worse? The worst come first. */
+struct table *table_programs(const struct report *rep, enum cow_clock clock)
+{
+	struct table *t = query(
+		rep, clock, "programs", 1,
+		"WITH r AS (SELECT program, arm, median(elapsed_ns) AS ns, median(peak_kb) AS peak, median(cow_faults) AS cow FROM startup WHERE clock = ?1 AND name = ?2 GROUP BY program, arm) "
+		"SELECT b.program AS program, num(b.ns / 1e6, 2) AS 'baseline ms', num(b.cow, 0) AS 'COW faults', num(a.ns / b.ns, 4) AS 'adaptive ratio', num(a.cow, 0) AS 'COW faults', iif(a.peak < b.peak, '', '+') || num(a.peak - b.peak, 0) AS 'more memory KiB', num(f.ns / b.ns, 4) AS 'fixed ratio', num(f.cow, 0) AS 'COW faults', iif(f.peak < b.peak, '', '+') || num(f.peak - b.peak, 0) AS 'more memory KiB' "
+		"FROM r b LEFT JOIN r a ON a.program = b.program AND a.arm = 'adaptive' LEFT JOIN r f ON f.program = b.program AND f.arm = 'fixed' WHERE b.arm = 'baseline' ORDER BY a.ns / b.ns DESC, b.program");
+
+	if (!t)
+		return NULL;
+	table_title(t, "Programs of /usr/bin with --version (%s)",
+		    clock_name(clock));
+	table_note(
+		t,
+		"As above; the worst come first. Up to 250 programs of less than 4 MiB, of those on this machine. %s",
+		unit_note(clock));
+	return t;
+}
+
 /* The least memory that an arm passes with */
 struct table *table_limits(const struct report *rep, enum cow_clock clock)
 {
