@@ -60,6 +60,7 @@ static void start_once(char **argv, struct rusage *usage, uint64_t *ns)
 	posix_spawn_file_actions_init(&quiet);
 	posix_spawn_file_actions_addopen(&quiet, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
 	*ns = now_ns();
 	error = posix_spawnp(&pid, argv[0], &quiet, NULL, argv, environ);
 	if (error)

@@ -308,7 +308,7 @@ static void test_filecow(void **state)
 static void test_startcost(void **state)
 {
 	(void)state;
-	assert_int_equal(run("$BIN/startcost -n 3 -c -- sh -c 'echo out; exit 0'"),
+	assert_int_equal(run("$BIN/startcost -n 3 -c -- sh -c 'echo out; echo out >&2'"),
 			 0);
 	says("program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied\nsh,1,");
 	says("\nsh,3,");
