@@ -13,6 +13,7 @@
 #	scaling			writers, and sizes: scaling.csv (scaling.c)
 #	filecow			first writes to a private file mapping: filecow.csv
 #				(filecow.c)
+#	clone			clones that map one file: clone.csv (clonecow.c)
 #	startup			starts of the programs in /startup: startup.csv
 #				(startcost.c)
 #	programs		starts of those in /programs: startup.csv
@@ -30,7 +31,7 @@ experiment() {
 	case $2 in
 	redis64) redis "$1" 64 "$3" ;;
 	redis32k) redis "$1" 32768 "$3" ;;
-	prefork | fork | scaling | memory | filecow | startup | programs)
+	prefork | fork | scaling | memory | filecow | clone | startup | programs)
 		experiment_"$2" "$1" "$3" ;;
 	*)
 		echo "unknown experiment $2" >&2
@@ -159,6 +160,14 @@ experiment_filecow() {
 	echo 1 >"$COWLAB"/file
 	# shellcheck disable=SC2086
 	filecow ${options#--kind 4k} --rounds "$(pick 1 3)" --csv >"$cell_dir"/filecow.csv
+}
+
+experiment_clone() {
+	options=$(set_arm "$1") || return 1
+	echo 1 >"$COWLAB"/file
+	# shellcheck disable=SC2086
+	clonecow ${options#--kind 4k} --size "$(pick 64M 256M)" --seed "$2" --csv \
+		>"$cell_dir"/clone.csv
 }
 
 # set_startup ARM: in every arm the same folios, so that these differ in the windows

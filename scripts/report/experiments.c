@@ -14,7 +14,7 @@
 
 static const char *const files[] = {
 	"request", "redis",   "timeline", "fork",
-	"memory",  "scaling", "filecow",  "startup",
+	"memory",  "scaling", "filecow",  "startup", "clone",
 };
 
 /* A number, a word, or NULL where there is nothing */

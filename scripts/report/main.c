@@ -178,6 +178,9 @@ static void write_sections(const struct report *rep, struct doc *doc)
 	put_section(rep, doc, "Private file mappings", NULL,
 		    "make run WORKLOADS=filecow",
 		    PARTS({ NULL, "filecow" }, { table_filecow, NULL }));
+	put_section(rep, doc, "Clones of one memory file", NULL,
+		    "make run WORKLOADS=clone",
+		    PARTS({ NULL, "clone" }, { table_clone, NULL }));
 	put_section(rep, doc, "Starts of programs", NULL,
 		    "make run WORKLOADS=startup",
 		    PARTS({ NULL, "startup" }, { table_startup, NULL }));

@@ -126,6 +126,26 @@ struct table *table_filecow(const struct report *rep, enum cow_clock clock)
 	return t;
 }
 
+/* Clones that map one file */
+struct table *table_clone(const struct report *rep, enum cow_clock clock)
+{
+	struct table *t = query(
+		rep, clock, "clone", 3,
+		"WITH r AS (SELECT layout, percent, arm, median(avg_ns) AS avg, median(p50_ns) AS p50, median(p99_ns) AS p99, median(max_ns) AS max, median(CAST(faults AS REAL) / pages) AS faults, median(pages_copied / 256.0 / clones) AS mib FROM clone WHERE clock = ?1 AND name = ?2 GROUP BY layout, percent, arm) "
+		"SELECT a.layout AS layout, a.percent AS percent, a.arm AS arm, num(a.avg, 0) AS 'ns per write', num(a.avg / b.avg, 3) AS ratio, num(a.p50, 0) AS p50, num(a.p99, 0) AS p99, num(a.max, 0) AS max, num(a.faults, 3) AS 'faults per page', num(a.mib, 2) AS 'MiB per clone', num(a.mib / b.mib, 3) AS ratio "
+		"FROM r a LEFT JOIN r b ON b.layout = a.layout AND b.percent = a.percent AND b.arm = 'baseline' ORDER BY a.layout, a.percent, a.arm COLLATE arm");
+
+	if (!t)
+		return NULL;
+	table_title(t, "Writes of clones to their memory (%s)",
+		    clock_name(clock));
+	table_note(
+		t,
+		"Processes that map one file privately, as virtual machines do that start from one snapshot; nothing is mapped before. Each writes so many percent of the pages: one contiguous part, or pages all over the file. The time includes that of two clock reads. %s",
+		unit_note(clock));
+	return t;
+}
+
 /* What starts of programs cost */
 struct table *table_startup(const struct report *rep, enum cow_clock clock)
 {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* filecow - what the first writes to a private mapping of a file cost */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +10,10 @@
 
 #include "common/manual_cow.h"
 #include "common/options.h"
-#include "common/pagemap.h"
 #include "common/region.h"
 #include "common/row.h"
 #include "common/util.h"
+#include "experiments/backing.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -78,45 +77,6 @@ static const struct opt opts[] = {
 	{ 0 },
 };
 
-/* Map the file; @region gets no guards. */
-static void map_file(struct region *region, int fd, int prot, int flags)
-{
-	region->kind = KIND_4K;
-	region->size = region->map_size = env.size;
-	region->base = region->map =
-		mmap(NULL, env.size, prot, flags, fd, 0);
-	if (region->base == MAP_FAILED)
-		die("cannot map the file: %s", strerror(errno));
-}
-
-/*
- * A file with no name, filled, and open for reading alone: with a writer, windows
- * would leave it alone.
- */
-static int make_file(uint64_t seed)
-{
-	int fd = open(env.dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600), reader;
-	struct region region;
-	char path[64];
-
-	if (fd < 0)
-		die("--dir %s: cannot make a file: %s", env.dir,
-		    strerror(errno));
-	errno = posix_fallocate(fd, 0, env.size);
-	if (errno)
-		die("--dir %s: cannot make a file of %lu bytes: %s", env.dir,
-		    env.size, strerror(errno));
-	map_file(&region, fd, PROT_READ | PROT_WRITE, MAP_SHARED);
-	region_fill(&region, seed);
-	region_unmap(&region);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	reader = open(path, O_RDONLY | O_CLOEXEC);
-	if (reader < 0)
-		die("cannot open the file again: %s", strerror(errno));
-	close(fd);
-	return reader;
-}
-
 static void prepare(const struct region *region)
 {
 	long error = 0;
@@ -128,24 +88,6 @@ static void prepare(const struct region *region)
 				MADV_POPULATE_WRITE);
 	if (error)
 		die("--prepare %s: %s", prepares[env.prepare], strerror(errno));
-}
-
-/* The pages that are no longer the file's. */
-static struct cell count_copied(const struct region *region)
-{
-	const size_t pages = region->size / PAGE_BYTES;
-	uint64_t *entries = malloc(pages * sizeof(*entries));
-	struct cell (*cell)(bool known, uint64_t value) =
-		env.csv ? cell_csv : cell_table;
-	uint64_t count = 0;
-	bool known;
-	size_t i;
-
-	known = entries && pagemap_entries(region->base, entries, pages);
-	for (i = 0; known && i < pages; i++)
-		count += (entries[i] & (PM_PRESENT | PM_FILE)) == PM_PRESENT;
-	free(entries);
-	return cell(known, count);
 }
 
 /* Map the file, write in the pattern, print the row, check. */
@@ -161,9 +103,10 @@ static void measure(int fd, uint64_t seed, uint64_t round, size_t source,
 	struct region region;
 	volatile uint64_t *words;
 	uint32_t *order;
-	uint64_t elapsed;
+	uint64_t elapsed, copied;
 	size_t count, i;
 	long faults;
+	bool known;
 
 	pattern_parse(name, &pattern);
 	count = pattern_count(&pattern, pages, 0);
@@ -173,10 +116,9 @@ static void measure(int fd, uint64_t seed, uint64_t round, size_t source,
 		die("no memory for the order of the writes");
 	pattern_distinct(order, count, touched);
 
-	map_file(&region, fd, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	backing_map(&region, fd, env.size, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+		    env.large_copies);
 	words = (uint64_t *)region.base;
-	if (env.large_copies && madvise(region.base, env.size, MADV_HUGEPAGE))
-		die("--large-copies: this kernel has no transparent huge pages");
 	if (source && madvise(region.base, env.size, MADV_POPULATE_READ))
 		die("cannot read the mapping: %s", strerror(errno));
 	getrusage(RUSAGE_SELF, &before);
@@ -190,14 +132,15 @@ static void measure(int fd, uint64_t seed, uint64_t round, size_t source,
 	elapsed = now_ns() - elapsed;
 	getrusage(RUSAGE_SELF, &after);
 	faults = after.ru_minflt - before.ru_minflt;
+	known = backing_copied(&region, &copied);
 	if (env.csv)
 		row_csv(stdout, heading, COLUMNS, sources[source], name, round,
 			env.size, count, elapsed, faults,
-			count_copied(&region).text);
+			cell_csv(known, copied).text);
 	else
 		row_table(heading, COLUMNS, sources[source], name, round,
 			  env.size, count, elapsed, faults,
-			  count_copied(&region).text);
+			  cell_table(known, copied).text);
 	heading = false;
 	region_check(&region, seed, WHO_PARENT, touched, &verdict);
 	verdict_require(&verdict, "the mapping");
@@ -214,18 +157,13 @@ int main(int argc, char **argv)
 	memory_require(2 * env.size, "--size");
 	for (round = 1; round <= env.rounds; round++) {
 		const uint64_t seed = mix64(round);
-		int fd = make_file(seed);
-		struct verdict verdict;
-		struct region region;
+		int fd = backing_make(env.dir, env.size, seed);
 		size_t source, i;
 
 		for (source = 0; source < ARRAY_SIZE(sources); source++)
 			for (i = 0; i < ARRAY_SIZE(patterns); i++)
 				measure(fd, seed, round, source, patterns[i]);
-		map_file(&region, fd, PROT_READ, MAP_SHARED);
-		region_check(&region, seed, WHO_OLD, NULL, &verdict);
-		verdict_require(&verdict, "the file");
-		region_unmap(&region);
+		backing_check(fd, env.size, seed);
 		close(fd);
 	}
 	return 0;

@@ -38,5 +38,5 @@ _cowlab() {
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
-complete -o default -F _cowlab cowbench cowctl cowguest cowkv cowlat cowreport filecow \
+complete -o default -F _cowlab clonecow cowbench cowctl cowguest cowkv cowlat cowreport filecow \
 	forkcost manual_cow memlimit prefork redisload scaling startcost

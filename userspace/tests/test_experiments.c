@@ -305,6 +305,19 @@ static void test_filecow(void **state)
 	assert_int_equal(cell(4, 7), 1024);
 }
 
+static void test_clonecow(void **state)
+{
+	(void)state;
+	assert_int_equal(run("$BIN/clonecow -s 4M -n 3 -c"), 0);
+	says("layout,percent,clones,pages,avg_ns,");
+	says("\ndense,1,3,30,");
+	says("\nscattered,30,3,921,");
+	/* Faults, and pages copied: those written, and no other. */
+	assert_in_range(cell(6, 11), 921, 940);
+	assert_int_equal(cell(3, 12), 921);
+	assert_int_equal(cell(6, 12), 921);
+}
+
 static void test_startcost(void **state)
 {
 	(void)state;
@@ -362,6 +375,10 @@ static void test_bad_input(void **state)
 		  "--dir /nonexistent: cannot make a file: No such file or directory" },
 		{ "filecow -b all",
 		  "invalid --prepare 'all': expected none, populate_write or manual_cow\n" },
+		{ "clonecow -n 0",
+		  "invalid --clones '0': expected a number from 1 to 1000\n" },
+		{ "clonecow -d /nonexistent",
+		  "--dir /nonexistent: cannot make a file: No such file or directory" },
 		{ "startcost",
 		  "startcost: expected COMMAND [ARG...], see --help\n" },
 		{ "startcost /nonexistent/x",
@@ -421,6 +438,7 @@ int main(void)
 		cmocka_unit_test(test_prefork),
 		cmocka_unit_test(test_forkcost),
 		cmocka_unit_test(test_filecow),
+		cmocka_unit_test(test_clonecow),
 		cmocka_unit_test(test_startcost),
 		cmocka_unit_test(test_scaling),
 		cmocka_unit_test(test_bad_input),

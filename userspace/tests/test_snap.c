@@ -123,7 +123,7 @@ static void test_help(void **state)
 	static const char *const programs[] = {
 		"cowbench", "manual_cow", "cowkv",   "redisload",
 		"prefork",  "forkcost",	  "scaling", "memlimit",
-		"filecow",  "startcost",
+		"filecow",  "clonecow",	  "startcost",
 	};
 	char version[32];
 	size_t i;
