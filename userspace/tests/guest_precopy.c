@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/rseq.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -307,10 +308,26 @@ static void write_and_check(size_t fault, unsigned char gen)
 	check_served(fault);
 }
 
+/*
+ * A thread that is preempted after fork() takes a COW fault on its rseq area:
+ * the kernel writes there. Take that fault now.
+ */
+static void own_rseq(void)
+{
+	volatile struct rseq *area =
+		(struct rseq *)((char *)__builtin_thread_pointer() +
+				__rseq_offset);
+	const uint32_t flags = area->flags;
+
+	/* The one word that the kernel only reads. */
+	area->flags = flags;
+}
+
 static long minor_faults(void)
 {
 	struct rusage usage;
 
+	own_rseq();
 	getrusage(RUSAGE_SELF, &usage);
 	return usage.ru_minflt;
 }
