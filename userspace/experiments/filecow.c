@@ -15,13 +15,6 @@
 #include "common/util.h"
 #include "experiments/backing.h"
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 #define COLUMNS \
 	"source=%-6s pattern=%-8s round=%5lu size=%10lu pages=%8zu elapsed_ns=%12lu faults=%8ld pages_copied=%8s"
 
