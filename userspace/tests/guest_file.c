@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Windows on private file mappings: on tmpfs, on a memfd, and on XFS where the
- * kernel has it. What was not mapped before is copied from the page cache, what
+ * Windows on private file mappings: on tmpfs, on a memfd, and on XFS and ext4 where
+ * the kernel has them. What was not mapped before is copied from the page cache, what
  * was mapped read-only replaces that mapping. The data are always those that the
  * write fault of a single page would have shown.
  */
@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,15 +28,25 @@
 #define BYTES (PAGES * PAGE_BYTES)
 #define WORDS (PAGE_BYTES / 8)
 #define TMPFS_FILE "/tmp/guest_file"
-#define XFS_IMAGE "/tmp/guest_file.xfs"
-#define XFS_MOUNT "/tmp/guest_file.mnt"
-#define XFS_FILE XFS_MOUNT "/file"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
 
-enum source { TMPFS, MEMFD, XFS, NR_SOURCES };
+enum source { TMPFS, MEMFD, XFS, EXT4, NR_SOURCES };
+
+/* File systems on a loop device. */
+static struct disk {
+	const char *name;
+	const char *mkfs;
+	unsigned int loop;
+	bool tried;
+	bool mounted;
+	char file[64];
+} disks[NR_SOURCES] = {
+	[XFS] = { .name = "xfs", .mkfs = "/bin/mkfs.xfs -q -f", .loop = 1 },
+	[EXT4] = { .name = "ext4", .mkfs = "/bin/mkfs.ext4 -q -F", .loop = 2 },
+};
 
 static unsigned char *mem;
 static size_t mem_bytes;
@@ -54,21 +65,63 @@ static volatile uint64_t *word_at(size_t page, size_t place)
 
 static const char *source_path(void)
 {
-	return source == XFS ? XFS_FILE : TMPFS_FILE;
+	return disks[source].name ? disks[source].file : TMPFS_FILE;
 }
 
-static bool xfs_ready(void)
+__attribute__((format(printf, 1, 2))) static bool
+disk_command(const char *fmt, ...)
 {
-	static int ready = -1;
+	char command[512];
+	va_list args;
 
-	if (ready < 0)
-		ready = !access("/bin/mkfs.xfs", X_OK) &&
-			!system("mkdir -p " XFS_MOUNT
-				" && truncate -s 320M " XFS_IMAGE
-				" && mkfs.xfs -q -f " XFS_IMAGE
-				" && losetup /dev/loop1 " XFS_IMAGE
-				" && mount /dev/loop1 " XFS_MOUNT);
-	return ready;
+	va_start(args, fmt);
+	vsnprintf(command, sizeof(command), fmt, args);
+	va_end(args);
+	return !system(command);
+}
+
+/* Can the source be had? Makes and mounts its file system. */
+static bool source_ready(void)
+{
+	struct disk *disk = &disks[source];
+	char mkfs[32];
+
+	if (!disk->name || disk->tried)
+		return !disk->name || disk->mounted;
+	disk->tried = true;
+	snprintf(mkfs, sizeof(mkfs), "/bin/mkfs.%s", disk->name);
+	if (access(mkfs, X_OK))
+		return false;
+	snprintf(disk->file, sizeof(disk->file), "/tmp/guest_file.%s/file",
+		 disk->name);
+	disk->mounted =
+		disk_command("mkdir -p /tmp/guest_file.%s && "
+			     "truncate -s 320M /tmp/guest_file.%s.image && "
+			     "%s /tmp/guest_file.%s.image && "
+			     "losetup /dev/loop%u /tmp/guest_file.%s.image && "
+			     "mount /dev/loop%u /tmp/guest_file.%s",
+			     disk->name, disk->name, disk->mkfs, disk->name,
+			     disk->loop, disk->name, disk->loop, disk->name);
+	/* The kernel that has the program has the file system. */
+	assert_true(disk->mounted);
+	return true;
+}
+
+/* Returns false if a file system cannot be unmounted. */
+static bool disks_release(void)
+{
+	bool ok = true;
+
+	for (source = TMPFS; source < NR_SOURCES; source++) {
+		struct disk *disk = &disks[source];
+
+		if (disk->mounted)
+			ok &= disk_command("umount /tmp/guest_file.%s && "
+					   "losetup -d /dev/loop%u && "
+					   "rm /tmp/guest_file.%s.image",
+					   disk->name, disk->loop, disk->name);
+	}
+	return ok;
 }
 
 static void fill_page(uint64_t *page, size_t nr)
@@ -120,8 +173,8 @@ static void unmap_file(void)
 	if (file >= 0)
 		close(file);
 	file = -1;
-	unlink(TMPFS_FILE);
-	unlink(XFS_FILE);
+	if (source < NR_SOURCES)
+		unlink(source_path());
 }
 
 static void clean_up(void)
@@ -207,7 +260,7 @@ static uint64_t status_kb(const char *key)
 /* Each file system, not mapped before and mapped before. */
 #define FOR_EACH_SOURCE                                     \
 	for (source = TMPFS; source < NR_SOURCES; source++) \
-		if (source == XFS && !xfs_ready()) {        \
+		if (!source_ready()) {                      \
 		} else
 
 /* Every page is written once, in order: few faults, and the data are right. */
@@ -765,9 +818,5 @@ int main(int argc, char **argv)
 	stay_on_one_cpu(false);
 	failed = arms_run("guest_file", tests, ARRAY_SIZE(tests), clean_up,
 			  argv[1]);
-	if (!access(XFS_MOUNT, F_OK) &&
-	    system("umount " XFS_MOUNT
-		   " && losetup -d /dev/loop1 && rm " XFS_IMAGE))
-		return 1;
-	return failed;
+	return disks_release() ? failed : 1;
 }
