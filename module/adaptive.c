@@ -8,7 +8,8 @@
  *
  *   no stream	A fault that continues no stream is served alone. The policy
  *		remembers it as a stream of one page. A random or sparse writer
- *		therefore never gets a window. Its cost is one look at one word.
+ *		therefore never gets a window. Its cost is one look at one word,
+ *		which the kernel takes itself (cow_policy_ask_near()).
  *   open	A fault on an adjacent page, on either side, opens the stream
  *		with two pages in that direction.
  *   grow	Each further fault at exactly the window's end doubles the
@@ -65,16 +66,10 @@
  */
 static bool stream_goes_on(u32 stream, u32 page)
 {
-	u32 ahead = (page - stream) & NEXT_MASK;
+	u32 ahead = (page - stream_next(stream)) & NEXT_MASK;
 
 	return !ahead || (ahead == (-2U & NEXT_MASK) && !(stream & STREAM_DOWN) &&
 			  stream_pages(stream) == 1);
-}
-
-/* A quick test that may say true where stream_goes_on() says false. */
-static bool stream_may_go_on(u32 stream, u32 page)
-{
-	return ((page + 2 - stream) & NEXT_MASK) <= 2;
 }
 
 static unsigned int new_stream(struct vm_area_struct *vma, u64 streams,
@@ -112,11 +107,19 @@ static __always_inline unsigned int grow_stream(struct vm_fault *vmf,
 	return min(pages, limit);
 }
 
-static noinline unsigned int follow_stream(struct vm_fault *vmf, u64 streams)
+/**
+ * adaptive_window - open a window only for a fault that continues a stream
+ * @vmf: the fault; its page-table lock is held
+ *
+ * Context: RCU read-side critical section; must not sleep.
+ * Return: the window as cow_window() encodes it, 0 for none.
+ */
+unsigned int adaptive_window(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned long page = vmf->address >> PAGE_SHIFT;
 	unsigned long table = round_down(page, PTRS_PER_PTE);
+	u64 streams = streams_read(vma);
 	u32 stream = streams, other = streams >> 32;
 	unsigned int pages = 0, run, before = 0, after = 0, proven = 0;
 	unsigned long align = 1;
@@ -128,7 +131,7 @@ static noinline unsigned int follow_stream(struct vm_fault *vmf, u64 streams)
 		if (!stream_goes_on(stream, page))
 			return new_stream(vma, streams, page);
 	}
-	if ((page - stream) & NEXT_MASK)
+	if ((page - stream_next(stream)) & NEXT_MASK)
 		stream |= STREAM_DOWN;
 
 	run = stream_run(stream);
@@ -183,22 +186,4 @@ void adaptive_refused(struct vm_fault *vmf)
 	streams_write(vma, stream_of(page + 1, 1, 1, 0),
 		      streams_read(vma) >> 32);
 	habit_refused(vma);
-}
-
-/**
- * adaptive_window - open a window only for a fault that continues a stream
- * @vmf: the fault; its page-table lock is held
- *
- * Context: RCU read-side critical section; must not sleep.
- * Return: the window as cow_window() encodes it, 0 for none.
- */
-unsigned int adaptive_window(struct vm_fault *vmf)
-{
-	unsigned long page = vmf->address >> PAGE_SHIFT;
-	u64 streams = streams_read(vmf->vma);
-
-	if (likely(!stream_may_go_on(streams, page) &&
-		   !stream_may_go_on(streams >> 32, page)))
-		return new_stream(vmf->vma, streams, page);
-	return follow_stream(vmf, streams);
 }

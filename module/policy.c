@@ -13,8 +13,9 @@
 static const struct {
 	const char *name;
 	unsigned int (*window)(struct vm_fault *vmf);
+	bool near;
 } policies[] = {
-#define POLICY(name) { #name, name##_window },
+#define POLICY(name, near) { #name, name##_window, near },
 #include "policies.h"
 #undef POLICY
 };
@@ -96,8 +97,10 @@ int cow_policy_set_precopy(u64 val)
 	policy_update();
 	if (val && !old) {
 		ret = cow_policy_register(&cowlab_policy);
-		if (!ret)
+		if (!ret) {
+			cow_policy_ask_near(policies[chosen].near);
 			cow_policy_serve_files(serve_files);
+		}
 	}
 	if (ret)
 		precopy = old;
@@ -154,6 +157,8 @@ int cow_policy_choose(const char *name)
 		if (!strcmp(policies[i].name, name)) {
 			WRITE_ONCE(chosen, i);
 			policy_update();
+			if (precopy)
+				cow_policy_ask_near(policies[i].near);
 			return 0;
 		}
 	}

@@ -7,7 +7,7 @@
 #include <linux/mm.h>
 #include <linux/seq_file.h>
 
-#define POLICY(name) unsigned int name##_window(struct vm_fault *vmf);
+#define POLICY(name, near) unsigned int name##_window(struct vm_fault *vmf);
 #include "policies.h"
 #undef POLICY
 

@@ -10,27 +10,36 @@
 #include <linux/pgtable.h>
 
 /*
- * A stream takes 32 bits: the low 17 bits of the page number at which the stream
- * expects its next fault, the pages of its last window less one, the pages of
- * its whole run less one (at most RUN_MAX), its direction, whether the habit
- * opened it, and whether the whole window was copied. Pages with equal low bits
- * are 512 MiB apart, and so in different page tables.
+ * A stream takes 32 bits, from the lowest: whether the habit opened it, its
+ * direction, whether the whole window was copied, the pages of its whole run less
+ * one (at most RUN_MAX), the pages of its last window less one, and the low 17
+ * bits of the page number at which the stream expects its next fault, where the
+ * kernel wants them. Pages with equal low bits are 512 MiB apart, and so in
+ * different page tables. The kernel itself makes streams of one page, in which
+ * all but the page number is 0.
  */
-#define NEXT_BITS	17
-#define NEXT_MASK	(BIT(NEXT_BITS) - 1)
-#define PAGES_SHIFT	NEXT_BITS
-#define PAGES_MASK	(COW_WINDOW_MAX - 1)
-#define RUN_SHIFT	(PAGES_SHIFT + 6)
+#define STREAM_HABIT	BIT(0)
+#define STREAM_DOWN	BIT(1)
+#define STREAM_FULL	BIT(2)
+#define RUN_SHIFT	3
 #define RUN_MAX		64U
-#define STREAM_HABIT	BIT(29)
-#define STREAM_DOWN	BIT(30)
-#define STREAM_FULL	BIT(31)
+#define PAGES_SHIFT	(RUN_SHIFT + 6)
+#define PAGES_MASK	(COW_WINDOW_MAX - 1)
+#define NEXT_SHIFT	COW_HINT_SHIFT
+#define NEXT_BITS	(32 - NEXT_SHIFT)
+#define NEXT_MASK	(BIT(NEXT_BITS) - 1)
 
 static inline u32 stream_of(unsigned long next, unsigned int pages,
 			    unsigned int run, u32 flags)
 {
-	return (next & NEXT_MASK) | (pages - 1) << PAGES_SHIFT |
+	return (u32)next << NEXT_SHIFT | (pages - 1) << PAGES_SHIFT |
 	       (min(run, RUN_MAX) - 1) << RUN_SHIFT | flags;
+}
+
+/* The low bits of the page number at which the stream expects its next fault. */
+static inline u32 stream_next(u32 stream)
+{
+	return stream >> NEXT_SHIFT;
 }
 
 static inline unsigned int stream_pages(u32 stream)
@@ -46,7 +55,8 @@ static inline unsigned int stream_run(u32 stream)
 /* The first page of a stream's last window: the candidate nearest to @page. */
 static inline unsigned long stream_start(u32 stream, unsigned long page)
 {
-	unsigned long next = page + sign_extend64(stream - page, NEXT_BITS - 1);
+	unsigned long next = page + sign_extend64(stream_next(stream) - page,
+						  NEXT_BITS - 1);
 
 	return stream & STREAM_DOWN ? next + 1 : next - stream_pages(stream);
 }
