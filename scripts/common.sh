@@ -128,6 +128,10 @@ selftest_programs() {
 		on-fault-limit mrelease_test mremap_dontunmap hugepage-mremap protection_keys_64
 }
 
+# Those of our series: the unpatched kernel has none of what they test. The programs
+# that test windows choose the policies themselves.
+own_selftests=(manual_cow cow_mode cow_windows cow_windows_file)
+
 # column NAME FILE: a field of cowbench's CSV, of the first round
 column() {
 	awk -F , -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) n = i }
