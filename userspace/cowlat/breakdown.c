@@ -37,10 +37,6 @@
 #define PAGES 4096UL
 #define STARS "****************************************"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 static const char *const part_names[NR_PARTS] = {
 	[PART_ENTRY] = "entry",
 	[PART_LOOKUP] = "VMA lookup",

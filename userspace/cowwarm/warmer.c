@@ -29,10 +29,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef CLOSE_RANGE_UNSHARE
-#define CLOSE_RANGE_UNSHARE (1U << 1)
-#endif
-
 #define WARMER_NICE 10
 /* Who means to call exec() has done so by then. */
 #define GRACE_MS 4

@@ -17,10 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef UFFD_USER_MODE_ONLY
-#define UFFD_USER_MODE_ONLY 1
-#endif
-
 #define GIB (1UL << 30)
 /*
  * From this size on a region takes whole GiB of address space, so that mremap()

@@ -22,13 +22,6 @@
 
 #include "common/manual_cow.h"
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 #define STACK_BYTES (128UL << 10)
 #define BATCH_PAGES 16
 #define STREAMS 16

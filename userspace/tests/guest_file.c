@@ -29,9 +29,6 @@
 #define WORDS (PAGE_BYTES / 8)
 #define TMPFS_FILE "/tmp/guest_file"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 enum source { TMPFS, MEMFD, XFS, EXT4, NR_SOURCES };
 

@@ -19,10 +19,6 @@
 
 #include "common/cow_mode.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 #define PAGES 256UL
 
 static const char *self;

@@ -30,10 +30,6 @@
 #define PAGES_OF(bytes) ((bytes) / PAGE_BYTES)
 #define LRU_GEN "/sys/kernel/mm/lru_gen/enabled"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 static int restore(void **state)
 {
 	(void)state;
