@@ -10,11 +10,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/listen.h"
 #include "common/pattern.h"
-#include "common/process.h"
 #include "common/region.h"
-
-#define LISTEN_MAX 8
 
 enum writer {
 	WRITER_PARENT,
@@ -57,16 +55,6 @@ struct env {
 	bool large_copies; /* a COW may copy into large folios */
 	/* for tests: flip a bit before the check, which must see it */
 	bool corrupt;
-};
-
-/* Cowlab's switches in debugfs */
-struct listen {
-	int count; /* number of switches */
-	int fds[LISTEN_MAX]; /* the switches */
-	bool was_on[LISTEN_MAX]; /* before */
-	int pid_fd; /* the file that restricts them to one thread group */
-	char pid_was[16]; /* before: a line */
-	struct guardian guardian; /* turns them off, however this ends */
 };
 
 enum side {
@@ -139,14 +127,6 @@ static inline bool side_writes(const struct env *env, enum side side)
 
 /* env.c */
 void env_parse(int argc, char **argv, struct env *result);
-
-/* listen.c */
-void listen_open(struct listen *listen, const char *dir, const char *list);
-void listen_rehearsal(struct listen *listen, const struct listen *real);
-void listen_pid(const struct listen *listen, int pid);
-bool listen_set(const struct listen *listen, bool on);
-void listen_stop(const struct listen *listen);
-void listen_close(const struct listen *listen);
 
 /* report.c */
 void report_row(const struct bench *bench, enum side side, uint64_t round,

@@ -218,7 +218,7 @@ static void set_up(struct bench *bench)
 	if (env->pattern.kind == PATTERN_ZIPF)
 		writes_option = "--writes";
 	require_prepare(env);
-	listen_open(&bench->listen, env->debugfs, env->listen);
+	listen_open(&bench->listen, "listen", env->debugfs, env->listen);
 	listen_rehearsal(&bench->null, &bench->listen);
 	bench->hist = append_open("--hist", env->hist);
 	bench->raw = append_open("--samples", env->samples);

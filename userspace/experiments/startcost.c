@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/listen.h"
 #include "common/options.h"
-#include "common/process.h"
 #include "common/row.h"
 #include "common/util.h"
 
@@ -76,30 +76,6 @@ static void start_once(char **argv, struct rusage *usage, uint64_t *ns)
 		die("%s: exit status %d", argv[0], WEXITSTATUS(status));
 }
 
-static void set_timing(void *value)
-{
-	char path[4096];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/timing", env.debugfs);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		die("--debugfs: cannot open %s: %s", path, strerror(errno));
-	if (write(fd, value, 1) != 1)
-		die("--debugfs: cannot write %s: %s", path, strerror(errno));
-	close(fd);
-}
-
-/* What the switch `timing` says: "0" or "1". */
-static void get_timing(char value[2])
-{
-	char path[4096];
-
-	snprintf(path, sizeof(path), "%s/timing", env.debugfs);
-	if (!read_text(path, value, 2))
-		die("--debugfs: cannot read %s", path);
-}
-
 static uint64_t read_stat(const char *key)
 {
 	char path[4096], text[4096];
@@ -115,26 +91,26 @@ static uint64_t read_stat(const char *key)
 /* The COW faults of a start and the pages that they copied. */
 static void count(char **argv, uint64_t *faults, uint64_t *pages)
 {
-	struct guardian guardian;
+	struct listen listen;
 	struct rusage usage;
-	static char was[2];
 	uint64_t ns;
 
-	get_timing(was);
-	guardian_start(&guardian, set_timing, was);
-	set_timing("1");
+	listen_open(&listen, "debugfs", env.debugfs, "timing");
+	listen_pid(&listen, 0);
+	if (!listen_set(&listen, true))
+		die("--debugfs: cannot turn timing on: %s", strerror(errno));
 	*faults = read_stat("faults");
 	*pages = read_stat("copied");
 	start_once(argv, &usage, &ns);
 	*faults = read_stat("faults") - *faults;
 	*pages = read_stat("copied") - *pages;
-	guardian_end(&guardian);
+	listen_stop(&listen);
 }
 
 int main(int argc, char **argv)
 {
-	char **command = options_parse(argc, argv, doc, opts,
-				       "COMMAND [ARG...]");
+	char **command =
+		options_parse(argc, argv, doc, opts, "COMMAND [ARG...]");
 	struct cell (*cell)(bool known, uint64_t value);
 	uint64_t round, ns, faults = 0, pages = 0;
 	const char *name;

@@ -778,7 +778,7 @@ static void test_listen_restores(void **state)
 		kill(pid, SIGSTOP);
 		bench(args, &other);
 		assert_int_equal(other.status, 1);
-		assert_non_null(strstr(other.err, "another cowbench listens"));
+		assert_non_null(strstr(other.err, "another program listens"));
 		assert_line("debugfs/timing", "1");
 		kill(pid, SIGCONT);
 		if (signals[i])

@@ -384,7 +384,7 @@ static void test_bad_input(void **state)
 		{ "startcost /nonexistent/x",
 		  "cannot start /nonexistent/x: No such file or directory\n" },
 		{ "startcost -d /nonexistent true",
-		  "--debugfs: cannot read /nonexistent/timing" },
+		  "--debugfs: cannot open /nonexistent/pid" },
 		{ "scaling -w 0",
 		  "invalid --writers '0': expected a number from 1 to 64\n" },
 		{ "scaling -w 3 -s 8M",

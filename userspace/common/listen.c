@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Switching cowlab's observation on and off around the timed writes. */
-#include "bench/bench.h"
+/* Switching cowlab's observation on and off around what is measured. */
+#include "common/listen.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,8 @@
 #include "common/util.h"
 
 /* Open a file; exit if it cannot be written. */
-static int open_file(const char *dir, const char *name, int flags)
+static int open_file(const char *option, const char *dir, const char *name,
+		     int flags)
 {
 	char path[4096];
 	int fd;
@@ -23,14 +24,14 @@ static int open_file(const char *dir, const char *name, int flags)
 		die("--debugfs: name too long");
 	fd = open(path, flags | O_CLOEXEC);
 	if (fd < 0 && flags == O_WRONLY)
-		die("--listen: cannot open %s: %s", path, strerror(errno));
+		die("--%s: cannot open %s: %s", option, path, strerror(errno));
 	return fd;
 }
 
 /* The line of a file, a number; 0 if it has none. */
 static void read_was(const char *dir, const char *name, char was[16])
 {
-	int fd = open_file(dir, name, O_RDONLY | O_NONBLOCK);
+	int fd = open_file(NULL, dir, name, O_RDONLY | O_NONBLOCK);
 	ssize_t n = 0;
 
 	if (fd >= 0) {
@@ -75,45 +76,53 @@ static void clean_up(void *listen)
 	restore(listen);
 }
 
-/*
- * Open the switches of a comma list, which may be NULL, in the directory @dir;
- * exit if one is missing.
+/**
+ * listen_open - open switches, and have them as they were when this process ends
+ * @listen: the result
+ * @option: what asks for them, for messages
+ * @dir: where they are
+ * @list: their names, with commas between; NULL: none
+ *
+ * Exits if a switch is missing or another program listens.
  */
-void listen_open(struct listen *listen, const char *dir, const char *list)
+void listen_open(struct listen *listen, const char *option, const char *dir,
+		 const char *list)
 {
 	const char *at;
 	char name[64], was[16];
 	unsigned int tries = 300;
 	size_t len;
 
+	listen->option = option;
 	listen->count = 0;
 	listen->pid_fd = -1;
 	if (!list)
 		return;
-	listen->pid_fd = open_file(dir, "pid", O_WRONLY);
+	listen->pid_fd = open_file(option, dir, "pid", O_WRONLY);
 	/*
 	 * Another one would restore what this one sets. One that was killed leaves
 	 * its guardian for a moment.
 	 */
 	while (flock(listen->pid_fd, LOCK_EX | LOCK_NB)) {
 		if (!tries--)
-			die("--listen: %s/pid: another cowbench listens; wait for its end",
-			    dir);
+			die("--%s: %s/pid: another program listens; wait for its end",
+			    option, dir);
 		usleep(10000);
 	}
 	read_was(dir, "pid", listen->pid_was);
 	for (at = list;; at += len + 1) {
 		len = strcspn(at, ",");
 		if (!len || len >= sizeof(name) || memchr(at, '/', len))
-			invalid("listen", list,
+			invalid(option, list,
 				"switches in %s with commas between (timing,log)",
 				dir);
 		if (listen->count == LISTEN_MAX)
-			invalid("listen", list, "at most %d switches",
+			invalid(option, list, "at most %d switches",
 				LISTEN_MAX);
 		memcpy(name, at, len);
 		name[len] = '\0';
-		listen->fds[listen->count] = open_file(dir, name, O_WRONLY);
+		listen->fds[listen->count] =
+			open_file(option, dir, name, O_WRONLY);
 		read_was(dir, name, was);
 		listen->was_on[listen->count++] = was[0] == '1';
 		if (!at[len])
@@ -122,7 +131,11 @@ void listen_open(struct listen *listen, const char *dir, const char *list)
 	guardian_start(&listen->guardian, clean_up, listen);
 }
 
-/* Make as many switches as @real has, which switch nothing. */
+/**
+ * listen_rehearsal - make as many switches as others, which switch nothing
+ * @listen: the result
+ * @real: the others
+ */
 void listen_rehearsal(struct listen *listen, const struct listen *real)
 {
 	int i;
@@ -135,7 +148,11 @@ void listen_rehearsal(struct listen *listen, const struct listen *real)
 	}
 }
 
-/* Restrict the switches to the thread group @pid; 0: no restriction. */
+/**
+ * listen_pid - restrict the switches to a thread group
+ * @listen: the switches
+ * @pid: the thread group; 0: no restriction
+ */
 void listen_pid(const struct listen *listen, int pid)
 {
 	char text[16];
@@ -145,13 +162,19 @@ void listen_pid(const struct listen *listen, int pid)
 		return;
 	len = snprintf(text, sizeof(text), "%d\n", pid);
 	if (!put(listen->pid_fd, text, len))
-		die("--listen: cannot write %d to pid: %s", pid,
+		die("--%s: cannot write %d to pid: %s", listen->option, pid,
 		    strerror(errno));
 }
 
-/*
- * Turn every switch on or off; false if one refused. Makes system calls only,
- * because it runs next to timed code and in signal handlers.
+/**
+ * listen_set - turn every switch on or off
+ * @listen: the switches
+ * @on: which
+ *
+ * Makes system calls only, because it runs next to timed code.
+ *
+ * Context: Any, also a signal handler.
+ * Return: false if a switch refused.
  */
 bool listen_set(const struct listen *listen, bool on)
 {
@@ -163,9 +186,13 @@ bool listen_set(const struct listen *listen, bool on)
 	return good;
 }
 
-/*
- * Every switch and the restriction are as they were, whatever fails; once, by
- * the guardian, which holds the lock until then. For signal handlers, too.
+/**
+ * listen_stop - have everything as it was, whatever fails
+ * @listen: the switches, which may be on
+ *
+ * The guardian does this, once, and holds the lock until then.
+ *
+ * Context: Any, also a signal handler.
  */
 void listen_stop(const struct listen *listen)
 {
@@ -173,7 +200,10 @@ void listen_stop(const struct listen *listen)
 		guardian_end(&listen->guardian);
 }
 
-/* The switches are off. */
+/**
+ * listen_close - have everything as it was
+ * @listen: the switches, which are off
+ */
 void listen_close(const struct listen *listen)
 {
 	restore(listen);
