@@ -43,8 +43,8 @@ static const char schema[] =
 	"CREATE INDEX stat_cell ON stat(cell);"
 	"CREATE VIEW series AS SELECT series, clock, arm, workload, count(*) AS cells FROM cell GROUP BY series;"
 	"CREATE VIEW page AS SELECT series, clock, arm, workload, round, cell, CAST(elapsed_ns AS REAL) / nullif(pages_touched, 0) AS ns FROM latency JOIN cell ON cell.id = cell WHERE source = 'user';"
-	"CREATE VIEW agreement AS SELECT clock, arm, count(*) FILTER (WHERE source <> 'nobody') = 5 AND count(DISTINCT iif(source <> 'nobody', count, NULL)) = 1 AND max(iif(source = 'user', count, 0)) > 0 AS counts,"
-	" total(iif(source = 'debugfs', avg_ns, 0)) = total(iif(source = 'dmesg', avg_ns, 0)) AND total(iif(source = 'debugfs', avg_ns, 0)) = total(iif(source = 'bpf', avg_ns, 0)) AND total(iif(source = 'bpf', avg_ns, 0)) < total(iif(source = 'delayacct', avg_ns, 0)) AND total(iif(source = 'delayacct', avg_ns, 0)) < total(iif(source = 'user', avg_ns, 0)) AS times"
+	"CREATE VIEW agreement AS SELECT clock, arm, count(*) FILTER (WHERE source <> 'nobody') = 5 AND count(DISTINCT iif(source <> 'nobody' AND (arm <> 'file' OR source <> 'delayacct'), count, NULL)) = 1 AND max(iif(arm = 'file' AND source = 'delayacct', count, 0)) = 0 AND max(iif(source = 'user', count, 0)) > 0 AS counts,"
+	" total(iif(source = 'debugfs', avg_ns, 0)) = total(iif(source = 'dmesg', avg_ns, 0)) AND total(iif(source = 'debugfs', avg_ns, 0)) = total(iif(source = 'bpf', avg_ns, 0)) AND total(iif(source = 'bpf', avg_ns, 0)) < total(iif(source = iif(arm = 'file', 'user', 'delayacct'), avg_ns, 0)) AND total(iif(source = 'delayacct', avg_ns, 0)) < total(iif(source = 'user', avg_ns, 0)) AS times"
 	" FROM crosscheck GROUP BY clock, arm ORDER BY clock, min(rowid);"
 	"CREATE VIEW writer AS SELECT * FROM summary WHERE source = 'user' AND stage = 'touch';"
 	"CREATE VIEW service AS SELECT * FROM summary WHERE source = 'debugfs' AND stage = iif(arm = 'hugetlb', 'hugetlb_copy', 'fault');";

@@ -45,7 +45,7 @@ static const char from_experiments[] =
 	"ORDER BY clock DESC, arm COLLATE arm, name COLLATE workload";
 
 static const char from_crosscheck[] =
-	"INSERT INTO summary SELECT arm, 'seq', clock, 'bpf', iif(arm = 'hugetlb', 'hugetlb_copy', 'fault'), 1,"
+	"INSERT INTO summary SELECT arm, 'seq', clock, 'bpf', CASE arm WHEN 'hugetlb' THEN 'hugetlb_copy' WHEN 'file' THEN 'file_fault' ELSE 'fault' END, 1,"
 	" count, avg_ns, min_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns, count,"
 	" NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL "
 	"FROM crosscheck WHERE source = 'bpf' AND count > 0 ORDER BY clock, rowid";

@@ -22,6 +22,17 @@
 			     "baseline,user,4096,8265,8018,8018,8023,16884,16891,71329,-4112\n" \
 			     "baseline,nobody,4096,4153,3939,3939,3944,12775,12781,15527,0\n"
 
+#define FILE_ROW(source, count, avg)     \
+	"file," source "," count "," avg \
+	",3026,3039,3039,11903,11903,66304,262\n"
+/* Delay accounting does not count these. */
+#define GOOD_FILE                                                                      \
+	HEAD FILE_ROW("debugfs", "64", "300") FILE_ROW("dmesg", "64", "300") FILE_ROW( \
+		"bpf", "64",                                                           \
+		"300") "file,delayacct,0,0,0,0,0,0,0,0,0\n" FILE_ROW("user",           \
+								     "64",             \
+								     "500")
+
 static enum parse_status parse(sqlite3 *db, const char *s)
 {
 	char *copy = exact(s, strlen(s));
@@ -107,6 +118,10 @@ static void test_agreement(void **state)
 	expect(GOOD INNER("dmesg", "4096", "3339", "262"), true, false);
 	expect(GOOD INNER("delayacct", "4096", "3340", "1"), true, false);
 	expect(GOOD INNER("delayacct", "4096", "8265", "1"), true, false);
+	expect(GOOD_FILE, true, true);
+	expect(GOOD_FILE FILE_ROW("delayacct", "64", "0"), false, true);
+	expect(GOOD_FILE FILE_ROW("bpf", "63", "300"), false, true);
+	expect(GOOD_FILE FILE_ROW("user", "64", "299"), true, false);
 	expect(HEAD "baseline,user,0,0,0,0,0,0,0,0,0\n", false, false);
 }
 
@@ -178,6 +193,18 @@ static void test_page(void **state)
 	assert_non_null(strstr(buf, ">copy</th><td>1546</td><td>39.4%</td>"));
 	/* The damaged one is left out. */
 	assert_null(strstr(buf, "a window of 16"));
+	free(buf);
+
+	put(dir, "raw/icount/crosscheck.csv", GOOD_FILE);
+	buf = page(dir, &sentence, &csv);
+	free(sentence);
+	assert_non_null(
+		strstr(csv, "\nfile,seq,icount,bpf,file_fault,64,300,"));
+	free(csv);
+	assert_non_null(strstr(
+		buf,
+		"All but delay accounting, which does not count first writes to a private file mapping, count the same: 64."));
+	assert_non_null(strstr(buf, "is 200 longer"));
 	free(buf);
 
 	put(dir, "raw/icount/crosscheck.csv",
