@@ -25,8 +25,11 @@ const volatile __u64 ns_inode;
 const volatile char only_comm[COWLAT_COMM];
 const volatile bool use_comm;
 const volatile int rows_of = ROWS_NONE;
-/* The probed function also serves faults without a copy: do not count these. */
-const volatile bool need_copy;
+/*
+ * What the probed function's faults are. NR_STAGES: the function also serves faults
+ * without a copy; one that copies calls another function, which tells its stage.
+ */
+const volatile __u32 stage_at_entry;
 
 /* The half of the maps that is written; the other is being read. */
 int bank;
@@ -54,7 +57,7 @@ struct open_fault {
 	__u64 start;
 	__u64 address;
 	struct vm_area_struct *vma;
-	bool copied;
+	__u32 stage;
 };
 
 struct {
@@ -281,7 +284,7 @@ static __always_inline void enter(__u64 address, struct vm_area_struct *vma)
 		__sync_fetch_and_add(&lost, 1);
 	fault->address = address;
 	fault->vma = vma;
-	fault->copied = false;
+	fault->stage = stage_at_entry;
 	fault->start = bpf_ktime_get_ns();
 }
 
@@ -305,12 +308,19 @@ static __always_inline void leave(__u64 ret)
 		   VM_FAULT_HWPOISON_LARGE | VM_FAULT_SIGSEGV | VM_FAULT_RETRY |
 		   VM_FAULT_FALLBACK))
 		return;
-	if (need_copy && !fault->copied)
+	/*
+	 * As cow_file_fault: another thread was first, the driver has copied, or
+	 * the time is the disk's.
+	 */
+	if (fault->stage == STAGE_FILE_FAULT &&
+	    ret & (VM_FAULT_NOPAGE | VM_FAULT_DONE_COW | VM_FAULT_MAJOR))
 		return;
-	sample(STAGE_FAULT, fault->address, fault->vma, now - start);
+	if (fault->stage < NR_STAGES)
+		sample(fault->stage, fault->address, fault->vma, now - start);
 }
 
-static __always_inline void enter_wp(struct vm_fault *vmf)
+/* A function that is called for COW faults alone, or for write-protect faults. */
+static __always_inline void enter_vmf(struct vm_fault *vmf)
 {
 	if (wanted())
 		enter(BPF_CORE_READ(vmf, address), BPF_CORE_READ(vmf, vma));
@@ -330,7 +340,7 @@ static __always_inline void mark_new_page(void)
 	struct open_fault *fault = current_fault();
 
 	if (fault)
-		fault->copied = true;
+		fault->stage = STAGE_FAULT;
 }
 
 /*
@@ -350,18 +360,30 @@ static __always_inline void mark_flush(struct mm_struct *mm, __u64 start,
 		return;
 	vma = fault->vma;
 	if (BPF_CORE_READ(vma, vm_mm) == mm)
-		fault->copied = true;
+		fault->stage = STAGE_FAULT;
+}
+
+/*
+ * A page is mapped where nothing was. The page is a copy, and in cow_page, only in
+ * the first write to a page of a private file mapping.
+ */
+static __always_inline void mark_finish(struct vm_fault *vmf)
+{
+	struct open_fault *fault = current_fault();
+
+	if (fault && BPF_CORE_READ(vmf, cow_page))
+		fault->stage = STAGE_FILE_FAULT;
 }
 
 SEC("fentry")
-int wp_entry(unsigned long long *ctx)
+int vmf_entry(unsigned long long *ctx)
 {
-	enter_wp((void *)ctx[0]);
+	enter_vmf((void *)ctx[0]);
 	return 0;
 }
 
 SEC("fexit")
-int wp_exit(unsigned long long *ctx)
+int vmf_exit(unsigned long long *ctx)
 {
 	leave(ctx[1]);
 	return 0;
@@ -395,10 +417,17 @@ int flush(unsigned long long *ctx)
 	return 0;
 }
 
-SEC("kprobe")
-int k_wp_entry(struct pt_regs *ctx)
+SEC("fentry")
+int finish(unsigned long long *ctx)
 {
-	enter_wp((void *)PT_REGS_PARM1(ctx));
+	mark_finish((void *)ctx[0]);
+	return 0;
+}
+
+SEC("kprobe")
+int k_vmf_entry(struct pt_regs *ctx)
+{
+	enter_vmf((void *)PT_REGS_PARM1(ctx));
 	return 0;
 }
 
@@ -411,7 +440,14 @@ int k_mm_entry(struct pt_regs *ctx)
 }
 
 SEC("kretprobe")
-int k_exit(struct pt_regs *ctx)
+int k_vmf_exit(struct pt_regs *ctx)
+{
+	leave((__u32)PT_REGS_RC(ctx));
+	return 0;
+}
+
+SEC("kretprobe")
+int k_mm_exit(struct pt_regs *ctx)
 {
 	leave((__u32)PT_REGS_RC(ctx));
 	return 0;
@@ -429,6 +465,13 @@ int k_flush(struct pt_regs *ctx)
 {
 	mark_flush((void *)PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx),
 		   PT_REGS_PARM3(ctx));
+	return 0;
+}
+
+SEC("kprobe")
+int k_finish(struct pt_regs *ctx)
+{
+	mark_finish((void *)PT_REGS_PARM1(ctx));
 	return 0;
 }
 

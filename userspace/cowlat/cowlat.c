@@ -27,7 +27,6 @@
 #include "probe.h"
 #include "show.h"
 
-#define WHOLE_FAULTS (1U << STAGE_FAULT | 1U << STAGE_HUGETLB_COPY)
 #define ALL_STAGES ((1U << NR_STAGES) - 1)
 /* 180 MB of the kernel's memory. */
 #define MOST_ROWS 65536
@@ -77,7 +76,7 @@ static const struct argp_option options[] = {
 	  "Times in milliseconds, not nanoseconds", 2 },
 	{ "microseconds", 'u', NULL, 0, "Times in microseconds", 2 },
 	{ "stage", 's', "STAGE", 0,
-	  "What to time: fault (default, with hugetlb_copy), copy, file_fault, hugetlb_copy, pmd_split, a comma-separated list of these, or all; all except fault need a patched kernel",
+	  "What to time: fault (default, with hugetlb_copy), copy, file_fault, hugetlb_copy, pmd_split, a comma-separated list of these, or all; all except fault and file_fault need a patched kernel",
 	  2 },
 	{ "processes", 'P', NULL, 0,
 	  "Show the processes with the most fault time", 2 },

@@ -43,128 +43,112 @@ static const char *const methods[] = {
 };
 
 /**
- * struct way - one way to see COW faults
- * @method: kind of program
- * @function: its entry begins a fault
+ * struct mark - a function whose call in a fault shows that the fault copies
+ * @stage: what the fault is then
+ * @program: the program for it
+ * @names: possible names of the function
+ */
+struct mark {
+	enum cowlat_stage stage;
+	const char *program;
+	const char *names[2];
+};
+
+/* Maps a new anonymous page: the names in 6.12 and 6.1. */
+static const struct mark new_page = {
+	STAGE_FAULT,
+	"new_page",
+	{ "folio_add_new_anon_rmap", "page_add_new_anon_rmap" },
+};
+
+/* Called for the page that the copy replaces, but not when a page is reused. */
+static const struct mark flush = {
+	STAGE_FAULT,
+	"flush",
+	{ "flush_tlb_mm_range" },
+};
+
+/* Maps a page where nothing was, and knows whether it is a copy. */
+static const struct mark finish = {
+	STAGE_FILE_FAULT,
+	"finish",
+	{ "finish_fault" },
+};
+
+/**
+ * struct way - a function by which COW faults are seen
+ * @function: its entry begins a fault; NULL: the tracepoints
  * @end: its entry ends the fault; NULL: @function's exit does
- * @entry: program for the entry
+ * @entry: program for the entry; that for a kprobe has a k_ before its name
  * @exit: program for the end
- * @mark: program for a function whose call in between shows that the fault
- *	copies; NULL: every fault copies
- * @marks: possible names of that function
+ * @stages: one bit per stage that can be timed
+ * @marks: tell a fault's stage; none: every fault copies
  * @asked: use only if asked for by name
  * @meaning: what is timed
  */
 struct way {
-	enum method method;
 	const char *function;
 	const char *end;
 	const char *entry;
 	const char *exit;
-	const char *mark;
-	const char *const *marks;
+	unsigned int stages;
+	const struct mark *marks[2];
 	bool asked;
 	const char *meaning;
 };
 
-#define WP_PAGE_COPY "the service of a fault that copies, in wp_page_copy()"
-#define DO_WP_PAGE                                                  \
-	"do_wp_page() where it copies: the service, and before it " \
-	"the decision not to reuse the page"
-#define HANDLE_MM_FAULT                                                    \
-	"handle_mm_fault() where it puts a copy in a page's place: the "   \
-	"service, and before it the page-table walk and the decision not " \
-	"to reuse the page, and two probes' own cost; hugetlb is not seen"
-#define DELAY                                                                \
-	"the kernel's delay accounting of write-protect copies; only tasks " \
-	"made since kernel.task_delayacct=1 are seen"
-
-/* Maps a new anonymous page: the names in 6.12 and 6.1. */
-static const char *const new_page[] = {
-	"folio_add_new_anon_rmap",
-	"page_add_new_anon_rmap",
-	NULL,
-};
-
-/* Called for the page that the copy replaces, but not when a page is reused. */
-static const char *const flush[] = {
-	"flush_tlb_mm_range",
-	NULL,
-};
-
 static const struct way ways[] = {
 	{
-		.method = TRACEPOINT,
+		.stages = (1U << NR_STAGES) - 1,
 		.meaning = "the service of a fault that copies, as the kernel "
 			   "times it itself",
 	},
 	{
-		.method = FENTRY,
 		.function = "wp_page_copy",
-		.entry = "wp_entry",
-		.exit = "wp_exit",
-		.meaning = WP_PAGE_COPY,
+		.entry = "vmf_entry",
+		.exit = "vmf_exit",
+		.stages = 1U << STAGE_FAULT,
+		.meaning = "the service of a fault that copies, in "
+			   "wp_page_copy()",
 	},
 	{
-		.method = KPROBE,
-		.function = "wp_page_copy",
-		.entry = "k_wp_entry",
-		.exit = "k_exit",
-		.meaning = WP_PAGE_COPY,
-	},
-	{
-		.method = FENTRY,
 		.function = "do_wp_page",
-		.entry = "wp_entry",
-		.exit = "wp_exit",
-		.mark = "new_page",
-		.marks = new_page,
-		.meaning = DO_WP_PAGE,
+		.entry = "vmf_entry",
+		.exit = "vmf_exit",
+		.stages = 1U << STAGE_FAULT,
+		.marks = { &new_page },
+		.meaning = "do_wp_page() where it copies: the service, and "
+			   "before it the decision not to reuse the page",
 	},
 	{
-		.method = KPROBE,
-		.function = "do_wp_page",
-		.entry = "k_wp_entry",
-		.exit = "k_exit",
-		.mark = "k_new_page",
-		.marks = new_page,
-		.meaning = DO_WP_PAGE,
+		.function = "do_cow_fault",
+		.entry = "vmf_entry",
+		.exit = "vmf_exit",
+		.stages = 1U << STAGE_FILE_FAULT,
+		.meaning = "the service of a first write to a private file "
+			   "page, in do_cow_fault()",
 	},
 	{
-		.method = FENTRY,
 		.function = "handle_mm_fault",
 		.entry = "mm_entry",
 		.exit = "mm_exit",
-		.mark = "flush",
-		.marks = flush,
-		.meaning = HANDLE_MM_FAULT,
+		.stages = 1U << STAGE_FAULT | 1U << STAGE_FILE_FAULT,
+		.marks = { &flush, &finish },
+		.meaning = "handle_mm_fault() where it maps a copy: the "
+			   "service, and before it the page-table walk and "
+			   "the decision not to reuse the page, and two "
+			   "probes' own cost; hugetlb is not seen",
 	},
 	{
-		.method = KPROBE,
-		.function = "handle_mm_fault",
-		.entry = "k_mm_entry",
-		.exit = "k_exit",
-		.mark = "k_flush",
-		.marks = flush,
-		.meaning = HANDLE_MM_FAULT,
-	},
-	{
-		.method = FENTRY,
 		.function = "__delayacct_wpcopy_start",
 		.end = "__delayacct_wpcopy_end",
 		.entry = "delay_start",
 		.exit = "delay_end",
+		.stages = 1U << STAGE_FAULT,
 		.asked = true,
-		.meaning = DELAY,
-	},
-	{
-		.method = KPROBE,
-		.function = "__delayacct_wpcopy_start",
-		.end = "__delayacct_wpcopy_end",
-		.entry = "k_delay_start",
-		.exit = "k_delay_end",
-		.asked = true,
-		.meaning = DELAY,
+		.meaning = "the kernel's delay accounting of write-protect "
+			   "copies; only tasks made since "
+			   "kernel.task_delayacct=1 are seen",
 	},
 };
 
@@ -287,33 +271,41 @@ static bool can_probe(enum method method, const char *function)
 	return kernel_has_function(function);
 }
 
-/* The function whose call shows that a page was copied, or NULL. */
-static const char *find_mark(const struct way *way)
+/* The name that the mark's function has here, or NULL. */
+static const char *find_mark(enum method method, const struct mark *mark)
 {
-	const char *const *function;
+	size_t i;
 
-	for (function = way->marks; function && *function; function++)
-		if (can_probe(way->method, *function))
-			return *function;
+	for (i = 0; i < ARRAY_SIZE(mark->names) && mark->names[i]; i++)
+		if (can_probe(method, mark->names[i]))
+			return mark->names[i];
 	return NULL;
 }
 
-static bool is_there(const struct way *way)
+/* The stages that can be timed on this kernel. */
+static unsigned int stages_here(enum method method, const struct way *way)
 {
-	if (way->method == TRACEPOINT)
-		return has_tracepoint("cow_fault");
-	return can_probe(way->method, way->function) &&
-	       (!way->end || can_probe(way->method, way->end)) &&
-	       (!way->mark || find_mark(way));
+	unsigned int stages = way->stages;
+	size_t i;
+
+	if (method == TRACEPOINT)
+		return has_tracepoint("cow_fault") ? stages : 0;
+	if (!can_probe(method, way->function) ||
+	    (way->end && !can_probe(method, way->end)))
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(way->marks) && way->marks[i]; i++)
+		if (!find_mark(method, way->marks[i]))
+			stages &= ~(1U << way->marks[i]->stage);
+	return stages;
 }
 
-/* Whether @text is the way's method, or method:function. */
-static bool is_called(const struct way *way, const char *text)
+/* Whether @text is the method, or method:function. */
+static bool is_called(enum method method, const struct way *way,
+		      const char *text)
 {
-	const char *method = methods[way->method];
-	const size_t len = strlen(method);
+	const size_t len = strlen(methods[method]);
 
-	if (strncmp(text, method, len))
+	if (strncmp(text, methods[method], len))
 		return false;
 	if (!text[len])
 		return !way->asked;
@@ -321,29 +313,52 @@ static bool is_called(const struct way *way, const char *text)
 	       !strcmp(text + len + 1, way->function);
 }
 
-static void use_program(struct probe *probe, const char *name,
-			const char *function)
+static void use_program(struct probe *probe, enum method method,
+			const char *name, const char *function)
 {
 	struct bpf_program *prog;
+	char full[32];
 
-	prog = bpf_object__find_program_by_name(probe->skel->obj, name);
+	snprintf(full, sizeof(full), "%s%s", method == KPROBE ? "k_" : "",
+		 name);
+	prog = bpf_object__find_program_by_name(probe->skel->obj, full);
 	bpf_program__set_autoload(prog, true);
-	if (function && !strncmp(bpf_program__section_name(prog), "f", 1))
+	if (method == FENTRY)
 		bpf_program__set_attach_target(prog, 0, function);
+	probe->functions[probe->nr_links] = function;
 	probe->progs[probe->nr_links++] = prog;
 }
 
+/* The programs for a function. */
+static void use_function(struct probe *probe, enum method method,
+			 const struct way *way, unsigned int stages)
+{
+	size_t i;
+
+	/* Attach the end first: no fault may begin without an end. */
+	use_program(probe, method, way->exit,
+		    way->end ? way->end : way->function);
+	for (i = 0; i < ARRAY_SIZE(way->marks) && way->marks[i]; i++)
+		if (stages & 1U << way->marks[i]->stage)
+			use_program(probe, method, way->marks[i]->program,
+				    find_mark(method, way->marks[i]));
+	use_program(probe, method, way->entry, way->function);
+	probe->skel->rodata->stage_at_entry = way->marks[0] ? NR_STAGES :
+					      stages & 1U << STAGE_FILE_FAULT ?
+							      STAGE_FILE_FAULT :
+							      STAGE_FAULT;
+}
+
 /* Attach the program at @index; true on success. */
-static bool attach(struct probe *probe, unsigned int index,
-		   const char *function)
+static bool attach(struct probe *probe, unsigned int index)
 {
 	struct bpf_program *prog = probe->progs[index];
 	const char *section = bpf_program__section_name(prog);
 	struct bpf_link *link;
 
 	if (!strcmp(section, "kprobe") || !strcmp(section, "kretprobe"))
-		link = bpf_program__attach_kprobe(prog, *(section + 1) == 'r',
-						  function);
+		link = bpf_program__attach_kprobe(prog, section[1] == 'r',
+						  probe->functions[index]);
 	else
 		link = bpf_program__attach(prog);
 	probe->links[index] = link;
@@ -375,14 +390,12 @@ static void set_rows(struct cowlat_bpf *skel, const struct want *want)
 }
 
 /* Load and attach what @way needs; after a failure nothing is left. */
-static bool try_way(struct probe *probe, const struct way *way,
-		    const struct want *want)
+static bool try_way(struct probe *probe, enum method method,
+		    const struct way *way, const struct want *want)
 {
 	static char name[96];
 	struct cowlat_bpf *skel;
 	struct bpf_program *prog;
-	const char *functions[MAX_LINKS] = { NULL };
-	const char *mark = find_mark(way);
 	unsigned int i;
 
 	memset(probe, 0, sizeof(*probe));
@@ -400,27 +413,18 @@ static bool try_way(struct probe *probe, const struct way *way,
 			COWLAT_COMM - 1);
 	set_rows(skel, want);
 
-	if (way->method == TRACEPOINT) {
+	if (method == TRACEPOINT) {
 		bpf_map__set_autocreate(skel->maps.faults, false);
 		for (i = 0; i < NR_STAGES; i++) {
 			if (!(want->stages & 1U << i))
 				continue;
 			snprintf(name, sizeof(name), "tp_%s", tracepoints[i]);
-			use_program(probe, name, NULL);
+			use_program(probe, method, name, NULL);
 		}
 		snprintf(name, sizeof(name), "tracepoint");
 	} else {
-		/* Attach the end first: no fault may begin without an end. */
-		functions[0] = way->end ? way->end : way->function;
-		use_program(probe, way->exit, functions[0]);
-		if (mark) {
-			functions[1] = mark;
-			use_program(probe, way->mark, mark);
-		}
-		functions[probe->nr_links] = way->function;
-		use_program(probe, way->entry, way->function);
-		skel->rodata->need_copy = mark;
-		snprintf(name, sizeof(name), "%s:%s", methods[way->method],
+		use_function(probe, method, way, want->stages);
+		snprintf(name, sizeof(name), "%s:%s", methods[method],
 			 way->function);
 	}
 	probe->way = name;
@@ -429,12 +433,31 @@ static bool try_way(struct probe *probe, const struct way *way,
 	if (cowlat_bpf__load(skel))
 		goto out;
 	for (i = 0; i < probe->nr_links; i++)
-		if (!attach(probe, i, functions[i]))
+		if (!attach(probe, i))
 			goto out;
 	return true;
 out:
 	probe_free(probe);
 	return false;
+}
+
+/* Say that no probe reports the stages that -s asks for; @can: those that some do. */
+static void __attribute__((noreturn))
+no_stage(const struct want *want, unsigned int can)
+{
+	char list[128] = "";
+	size_t len = 0;
+	int i;
+
+	for (i = 0; i < NR_STAGES; i++)
+		if (can & 1U << i)
+			len += snprintf(list + len, sizeof(list) - len, "%s%s",
+					len ? "," : "", stage_names[i]);
+	if (want->way)
+		fail("--probe %s reports other stages: expected -s %s",
+		     want->way, list);
+	fail("-s: only the cow:* tracepoints of a patched kernel report this; this kernel's functions report %s",
+	     len ? list : "nothing");
 }
 
 /**
@@ -446,39 +469,44 @@ out:
  */
 void probe_attach(struct probe *probe, const struct want *want)
 {
-	bool known = !want->way, there = false, only_fault = false;
+	/* What functions do not see is left out where nobody asked for it. */
+	const unsigned int of_function =
+		want->stages == WHOLE_FAULTS ? 1U << STAGE_FAULT : want->stages;
+	bool known = !want->way, tried = false;
+	unsigned int can = 0;
 	int error = 0;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(ways); i++) {
-		const struct way *way = &ways[i];
+	/* The tracepoints, then each function by fentry, and by kprobe. */
+	for (i = 1; i < ARRAY_SIZE(ways) * 2; i++) {
+		const struct way *way = &ways[i / 2];
+		enum method method = i == 1 ? TRACEPOINT :
+				     i % 2  ? KPROBE :
+					      FENTRY;
+		unsigned int asked = i == 1 ? want->stages : of_function, here;
 
-		if (want->way ? !is_called(way, want->way) : way->asked)
+		if (want->way ? !is_called(method, way, want->way) : way->asked)
 			continue;
 		known = true;
-		if (!is_there(way))
+		here = stages_here(method, way);
+		can |= here;
+		if (!here || asked & ~here)
 			continue;
-		there = true;
-		if (way->method != TRACEPOINT &&
-		    want->stages &
-			    ~(1U << STAGE_FAULT | 1U << STAGE_HUGETLB_COPY)) {
-			only_fault = true;
-			continue;
-		}
 		if (way->end && want->rows == ROWS_RANGE)
 			fail("-a: delay accounting does not tell the address");
-		if (try_way(probe, way, want))
+		if (try_way(probe, method, way, want))
 			return;
 		error = errno;
+		tried = true;
 	}
 	if (!known)
 		fail("--probe %s: unknown; see cowlat --help", want->way);
-	if (!there && want->way)
+	if (!can && want->way)
 		fail("--probe %s: this kernel does not have it", want->way);
-	if (!there)
+	if (!can)
 		fail("no probe for COW faults: this kernel has neither the cow:* tracepoints nor a symbol wp_page_copy, do_wp_page or handle_mm_fault");
-	if (only_fault && !error)
-		fail("-s: only the cow:* tracepoints of a patched kernel report stages");
+	if (!tried)
+		no_stage(want, can);
 	fail("cannot attach to the kernel: %s (-v says more)", strerror(error));
 }
 

@@ -7,7 +7,9 @@
 
 #include "cowlat.h"
 
-/* One per stage, or entry, exit and a mark between them. */
+/* The default: each fault once. */
+#define WHOLE_FAULTS (1U << STAGE_FAULT | 1U << STAGE_HUGETLB_COPY)
+/* One per stage, or entry, exit and marks between them. */
 #define MAX_LINKS NR_STAGES
 
 struct bpf_link;
@@ -37,6 +39,7 @@ struct want {
  * @skel: programs and maps
  * @links: the attachments
  * @progs: the program of each link
+ * @functions: the function of each link; NULL: a tracepoint
  * @nr_links: number of links
  * @way: name of the probe
  * @meaning: what is timed
@@ -45,6 +48,7 @@ struct probe {
 	struct cowlat_bpf *skel;
 	struct bpf_link *links[MAX_LINKS];
 	struct bpf_program *progs[MAX_LINKS];
+	const char *functions[MAX_LINKS];
 	unsigned int nr_links;
 	const char *way;
 	const char *meaning;

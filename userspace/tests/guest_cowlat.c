@@ -160,9 +160,23 @@ __attribute__((format(printf, 1, 2))) static void run(const char *fmt, ...)
 	collect();
 }
 
+#define FILE_PAGES 64
+#define FILE_BYTES (FILE_PAGES * PAGE_BYTES)
+#define FILE_NAME "/tmp/cowlat-file"
+
+/* The mappings of FILE_NAME. */
+static volatile unsigned char *maps[3];
+
 static int restore(void **state)
 {
+	size_t i;
+
 	(void)state;
+	for (i = 0; i < ARRAY_SIZE(maps); i++)
+		if (maps[i])
+			munmap((void *)maps[i], FILE_BYTES);
+	memset(maps, 0, sizeof(maps));
+	unlink(FILE_NAME);
 	if (cowlat.pid > 0) {
 		kill(cowlat.pid, SIGKILL);
 		waitpid(cowlat.pid, NULL, 0);
@@ -200,9 +214,10 @@ static uint64_t fault_count(void)
 	return json_u64(json_stage(cowlat.out, "fault"), "count");
 }
 
-static bool have_probe(const char *probe)
+/* Whether this kernel has the probe; if so, it reports this stage. */
+static bool have_probe(const char *probe, const char *stage)
 {
-	run("-d 0.01 --probe %s", probe);
+	run("-d 0.01 -s %s --probe %s", stage, probe);
 	if (!cowlat.status)
 		return true;
 	assert_int_equal(cowlat.status, 1);
@@ -226,7 +241,7 @@ static void test_choice(void **state)
 	char by[64];
 
 	(void)state;
-	while (!have_probe(probes[i]))
+	while (!have_probe(probes[i], "fault"))
 		assert_true(++i < ARRAY_SIZE(probes));
 	assert_true(patched() == !i);
 	run("-d 0.01");
@@ -244,7 +259,7 @@ static void test_exact(void **state)
 	uint64_t faults;
 	pid_t other;
 
-	if (!have_probe(probe)) {
+	if (!have_probe(probe, "fault")) {
 		print_message("# no %s here\n", probe);
 		skip();
 	}
@@ -530,7 +545,7 @@ static void expect_ranges(const char *probe)
 	size_t i;
 	int fd;
 
-	fd = open("/tmp/cowlat-file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	fd = open(FILE_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, 16 * PAGE_BYTES), 0);
 	file = mmap(NULL, 16 * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE,
@@ -575,7 +590,7 @@ static void expect_ranges(const char *probe)
 	assert_int_equal(json_u64(anon, "start"), (uintptr_t)cow.base);
 	assert_int_equal(json_u64(anon, "end"), (uintptr_t)cow.base + BYTES);
 	munmap(file, 16 * PAGE_BYTES);
-	unlink("/tmp/cowlat-file");
+	unlink(FILE_NAME);
 	cow_release(&cow);
 }
 
@@ -748,8 +763,13 @@ static void test_bad_options(void **state)
 	expect_bad("everything", "unexpected argument");
 	if (!patched()) {
 		expect_bad("-s copy", "only the cow:* tracepoints");
+		expect_bad("-s hugetlb_copy", "only the cow:* tracepoints");
 		expect_bad("--probe tracepoint", "does not have it");
 	}
+	expect_bad("-s copy --probe kprobe:handle_mm_fault",
+		   "expected -s fault,file_fault");
+	expect_bad("-s file_fault --probe kprobe:__delayacct_wpcopy_start",
+		   "expected -s fault");
 	expect_bad("-a --probe fentry:__delayacct_wpcopy_start",
 		   "does not tell the address");
 }
@@ -793,6 +813,89 @@ static void test_bad_pid(void **state)
 	collect();
 	expect_error("has ended");
 	assert_non_null(strstr(cowlat.out, "fault"));
+}
+
+static void write_file(volatile unsigned char *map)
+{
+	size_t i;
+
+	for (i = 0; i < FILE_BYTES; i += PAGE_BYTES)
+		map[i] = 2;
+}
+
+/*
+ * Write to private mappings of a file and to others, under a name for -c. Of the
+ * mappings of the file, the first is not mapped before, the second is, to be read,
+ * and the third is shared.
+ */
+static void write_file_maps(void)
+{
+	static const int flags[] = { MAP_PRIVATE, MAP_PRIVATE, MAP_SHARED };
+	int fd = open(FILE_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	const size_t anon_bytes = 16 * PAGE_BYTES;
+	static unsigned char page[PAGE_BYTES];
+	volatile unsigned char *anon;
+	size_t i;
+
+	assert_true(fd >= 0);
+	for (i = 0; i < FILE_PAGES; i++)
+		assert_int_equal(write(fd, page, PAGE_BYTES), PAGE_BYTES);
+	for (i = 0; i < ARRAY_SIZE(maps); i++) {
+		maps[i] = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE,
+			       flags[i], fd, 0);
+		assert_ptr_not_equal(maps[i], MAP_FAILED);
+	}
+	close(fd);
+	anon = mmap(NULL, anon_bytes, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(anon, MAP_FAILED);
+	for (i = 0; i < FILE_BYTES; i += PAGE_BYTES)
+		(void)maps[1][i];
+	prctl(PR_SET_NAME, "cow-file");
+	for (i = 0; i < ARRAY_SIZE(maps); i++)
+		write_file(maps[i]);
+	for (i = 0; i < anon_bytes; i += PAGE_BYTES)
+		anon[i] = 2;
+	/* Once more: nothing is left to copy. */
+	write_file(maps[0]);
+	prctl(PR_SET_NAME, "guest_cowlat");
+	munmap((void *)anon, anon_bytes);
+}
+
+/* The first write to a private file page is counted, and no other fault is. */
+static void test_file_fault(void **state)
+{
+	const char *probe = *state;
+
+	if (!have_probe(probe, "file_fault")) {
+		print_message("# no %s here\n", probe);
+		skip();
+	}
+	begin("-j -s file_fault -c cow-file -a --probe %s", probe);
+	print_message("# %.*s\n", (int)strcspn(cowlat.err, "\n"), cowlat.err);
+	write_file_maps();
+	end();
+	assert_int_equal(json_u64(json_stage(cowlat.out, "file_fault"),
+				  "count"),
+			 FILE_PAGES);
+	assert_true(json_u64(cowlat.out, "min") > 0);
+	assert_int_equal(json_u64(cowlat.out, "lost"), 0);
+	assert_int_equal(range_count("cowlat-file"), FILE_PAGES);
+	assert_int_equal(json_u64(json_range("cowlat-file"), "start"),
+			 (uintptr_t)maps[0]);
+}
+
+/* One probe tells the first write to a file page from the copy of a mapped one. */
+static void test_both_stages(void **state)
+{
+	(void)state;
+	begin("-j -s fault,file_fault -c cow-file");
+	write_file_maps();
+	end();
+	assert_int_equal(fault_count(), FILE_PAGES);
+	assert_int_equal(json_u64(json_stage(cowlat.out, "file_fault"),
+				  "count"),
+			 FILE_PAGES);
 }
 
 /* What is to be done in the child before cowlat is started. */
@@ -1036,6 +1139,11 @@ static void test_nothing_left(void **state)
 
 #define TEST(function) \
 	cmocka_unit_test_setup_teardown(function, restore, restore)
+#define FILE_TEST(probe)                                                     \
+	{                                                                    \
+		"test_file_fault_" probe, test_file_fault, restore, restore, \
+			(void *)probe                                        \
+	}
 #define PROBE_TEST(probe)                                          \
 	{                                                          \
 		"test_exact_" probe, test_exact, restore, restore, \
@@ -1057,6 +1165,14 @@ int main(int argc, char **argv)
 		PROBE_TEST("kprobe:handle_mm_fault"),
 		PROBE_TEST("fentry:__delayacct_wpcopy_start"),
 		PROBE_TEST("kprobe:__delayacct_wpcopy_start"),
+		FILE_TEST("tracepoint"),
+		FILE_TEST("fentry"),
+		FILE_TEST("kprobe"),
+		FILE_TEST("fentry:do_cow_fault"),
+		FILE_TEST("kprobe:do_cow_fault"),
+		FILE_TEST("fentry:handle_mm_fault"),
+		FILE_TEST("kprobe:handle_mm_fault"),
+		TEST(test_both_stages),
 		TEST(test_module),
 		TEST(test_comm),
 		TEST(test_intervals),
