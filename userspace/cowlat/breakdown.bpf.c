@@ -62,12 +62,29 @@ BEGIN(alloc, PART_ALLOC)
 END(alloc)
 BEGIN(charge, PART_ALLOC)
 END(charge)
+BEGIN(cache, PART_CACHE)
 BEGIN(copy, PART_COPY)
 BEGIN(flush, PART_FLUSH)
 END(flush)
 
 SEC("fexit")
 int end_copy(unsigned long long *ctx)
+{
+	split.copied = 1;
+	cross(PART_MAP);
+	return 0;
+}
+
+/* The copy from the page cache: in some kernels by code that has no symbol. */
+SEC("fexit")
+int end_cache(unsigned long long *ctx)
+{
+	cross(PART_COPY);
+	return 0;
+}
+
+SEC("fentry")
+int begin_map(unsigned long long *ctx)
 {
 	split.copied = 1;
 	cross(PART_MAP);

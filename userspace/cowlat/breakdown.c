@@ -2,18 +2,20 @@
 /*
  * cowlat --breakdown: where the time of a COW fault goes on this kernel.
  *
- * A writer writes twice to pages that another process holds, too: on the plain
- * kernel, and with a BPF program at each boundary between two parts of a fault.
- * The first run gives the time of a fault, the second its parts. The second run is
- * slower. A program's own work is in no part, but the way to a program and back
- * is; it amounts to what the sum of the parts exceeds the first run by. Each side
- * of a boundary has an equal share of this subtracted, so that the parts sum up
- * to the fault without programs.
+ * A writer writes twice to pages that another process holds, too, or to a private
+ * mapping of a memory file at which nothing is mapped: on the plain kernel, and with
+ * a BPF program at each boundary between two parts of a fault. The first run gives
+ * the time of a fault, the second its parts. The second run is slower. A program's
+ * own work is in no part, but the way to a program and back is; it amounts to what
+ * the sum of the parts exceeds the first run by. Each side of a boundary has an
+ * equal share of this subtracted, so that the parts sum up to the fault without
+ * programs.
  *
  * Under icount, where a nanosecond is an instruction, the unit is instructions.
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/types.h>
 #include <sched.h>
 #include <signal.h>
@@ -42,6 +44,7 @@ static const char *const part_names[NR_PARTS] = {
 	[PART_LOOKUP] = "VMA lookup",
 	[PART_WALK] = "page-table walk, decision",
 	[PART_ALLOC] = "allocation and charge",
+	[PART_CACHE] = "page cache",
 	[PART_COPY] = "copy",
 	[PART_MAP] = "map, rmap, LRU",
 	[PART_FLUSH] = "TLB flush",
@@ -51,30 +54,56 @@ static const char *const part_names[NR_PARTS] = {
 /**
  * struct boundary - a function that is a part of a fault
  * @part: the part
+ * @stages: the faults that call the function, one bit each
  * @begin: program for the function's entry; NULL: none
  * @end: program for its exit
  * @names: possible names of the function; the first that the kernel has is used
  */
 struct boundary {
 	enum part part;
+	unsigned int stages;
 	const char *begin;
 	const char *end;
 	const char *names[4];
 };
 
+#define ON_FAULT (1U << STAGE_FAULT)
+#define ON_FILE_FAULT (1U << STAGE_FILE_FAULT)
+#define ON_BOTH (ON_FAULT | ON_FILE_FAULT)
+
 static const struct boundary boundaries[] = {
 	{ PART_LOOKUP,
+	  ON_BOTH,
 	  "begin_lookup",
 	  "end_lookup",
 	  { "lock_vma_under_rcu", "find_vma" } },
 	{ PART_ALLOC,
+	  ON_BOTH,
 	  "begin_alloc",
 	  "end_alloc",
 	  { "vma_alloc_folio_noprof", "vma_alloc_folio" } },
-	{ PART_ALLOC, "begin_charge", "end_charge", { "__mem_cgroup_charge" } },
-	{ PART_COPY, "begin_copy", "end_copy", { "copy_mc_to_kernel" } },
-	{ PART_FLUSH, "begin_flush", "end_flush", { "flush_tlb_mm_range" } },
-	{ PART_EXIT, NULL, "end_fault", { "handle_mm_fault" } },
+	{ PART_ALLOC,
+	  ON_BOTH,
+	  "begin_charge",
+	  "end_charge",
+	  { "__mem_cgroup_charge" } },
+	{ PART_CACHE,
+	  ON_FILE_FAULT,
+	  "begin_cache",
+	  "end_cache",
+	  { "shmem_fault" } },
+	{ PART_COPY,
+	  ON_BOTH,
+	  "begin_copy",
+	  "end_copy",
+	  { "copy_mc_to_kernel" } },
+	{ PART_MAP, ON_FILE_FAULT, "begin_map", NULL, { "finish_fault" } },
+	{ PART_FLUSH,
+	  ON_FAULT,
+	  "begin_flush",
+	  "end_flush",
+	  { "flush_tlb_mm_range" } },
+	{ PART_EXIT, ON_BOTH, NULL, "end_fault", { "handle_mm_fault" } },
 };
 
 #define NR_BOUNDARIES (sizeof(boundaries) / sizeof(boundaries[0]))
@@ -92,6 +121,7 @@ struct sample {
 static struct sample *plain, *probed;
 static unsigned char *region;
 static pid_t holder;
+static enum cowlat_stage stage;
 
 static __u64 now(void)
 {
@@ -144,10 +174,47 @@ static void share_region(void)
 	close(ready[1]);
 }
 
+/*
+ * Make a region that maps a file of which nothing is mapped. The file is sealed, so
+ * that the kernel may serve its pages in windows.
+ */
+static void map_file(void)
+{
+	static const char page[PAGE_BYTES] = { 1 };
+	size_t i;
+	int fd;
+
+	fd = memfd_create("cowlat", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		fail("--breakdown: cannot make a memory file: %s",
+		     strerror(errno));
+	for (i = 0; i < PAGES; i++)
+		if (write(fd, page, PAGE_BYTES) != PAGE_BYTES)
+			fail("--breakdown: cannot write a memory file: %s",
+			     strerror(errno));
+	fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE);
+	region = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE, fd, 0);
+	if (region == MAP_FAILED)
+		fail("--breakdown: no memory: %s", strerror(errno));
+	madvise(region, PAGES * PAGE_BYTES, MADV_HUGEPAGE);
+	close(fd);
+}
+
+static void make_region(void)
+{
+	if (stage == STAGE_FILE_FAULT)
+		map_file();
+	else
+		share_region();
+}
+
 static void release_region(void)
 {
-	kill(holder, SIGKILL);
-	waitpid(holder, NULL, 0);
+	if (stage != STAGE_FILE_FAULT) {
+		kill(holder, SIGKILL);
+		waitpid(holder, NULL, 0);
+	}
 	munmap(region, PAGES * PAGE_BYTES);
 }
 
@@ -183,18 +250,16 @@ static void run(struct sample *samples, struct split *split)
 	int round;
 
 	for (round = 0; round < 2; round++) {
-		share_region();
+		make_region();
 		write_pages(samples, split);
 		release_region();
 	}
 }
 
-/* Attach. Return: the parts whose functions the kernel has. */
-static unsigned int attach(struct breakdown_bpf *skel, struct bpf_link **links)
+static void attach(struct breakdown_bpf *skel, struct bpf_link **links)
 {
 	const char *functions[NR_BOUNDARIES] = { NULL };
 	struct bpf_program *prog;
-	unsigned int parts = 0;
 	size_t i, n;
 
 	bpf_object__for_each_program(prog, skel->obj)
@@ -202,12 +267,13 @@ static unsigned int attach(struct breakdown_bpf *skel, struct bpf_link **links)
 	for (i = 0; i < NR_BOUNDARIES; i++) {
 		const struct boundary *b = &boundaries[i];
 
+		if (!(b->stages & 1U << stage))
+			continue;
 		for (n = 0; b->names[n] && !functions[i]; n++)
 			if (kernel_has_function(b->names[n]))
 				functions[i] = b->names[n];
 		if (!functions[i])
 			continue;
-		parts |= 1U << b->part;
 		for (n = 0; n < 2; n++) {
 			const char *name = n ? b->end : b->begin;
 
@@ -219,7 +285,8 @@ static unsigned int attach(struct breakdown_bpf *skel, struct bpf_link **links)
 			bpf_program__set_attach_target(prog, 0, functions[i]);
 		}
 	}
-	if (!(parts & 1U << PART_EXIT))
+	/* Its exit is the last boundary. */
+	if (!functions[NR_BOUNDARIES - 1])
 		fail("--breakdown: this kernel has no symbol handle_mm_fault");
 	if (breakdown_bpf__load(skel))
 		fail("--breakdown: cannot load: %s (-v says more)",
@@ -233,7 +300,6 @@ static unsigned int attach(struct breakdown_bpf *skel, struct bpf_link **links)
 			fail("--breakdown: cannot attach: %s (-v says more)",
 			     strerror(errno));
 	}
-	return parts;
 }
 
 static int by_ns(const void *a, const void *b)
@@ -250,7 +316,7 @@ static int by_ns(const void *a, const void *b)
  * @total: duration of a fault without programs
  * @ns: duration of each part
  * @probe: time that one boundary has added to the parts beside it
- * @parts: one bit per part that this kernel allows to measure
+ * @parts: one bit per part that the faults have
  */
 struct result {
 	size_t faults;
@@ -286,6 +352,8 @@ static void evaluate(struct result *result)
 			result->ns[part] += probed[i].split.ns[part];
 			sum += probed[i].split.ns[part];
 			sides += probed[i].split.sides[part];
+			if (probed[i].split.sides[part])
+				result->parts |= 1U << part;
 		}
 	}
 	/* The surplus of the parts, per side of a boundary. */
@@ -324,8 +392,7 @@ static void show_result(const struct result *result, bool json)
 		int stars = ns > 0 ? ns * 24 / most : 0;
 
 		/* A part that cannot be measured is in the part before it. */
-		if (part != PART_ENTRY && part != PART_WALK &&
-		    part != PART_MAP && !(result->parts & 1U << part))
+		if (!(result->parts & 1U << part))
 			continue;
 		if (json)
 			printf("%s{\"part\": \"%s\", \"ns\": %.1f}", comma,
@@ -342,10 +409,11 @@ static void show_result(const struct result *result, bool json)
 /**
  * breakdown_run - split a COW fault into parts and print them
  * @json: print JSON
+ * @of: STAGE_FAULT or STAGE_FILE_FAULT
  *
  * Exits with an error if this kernel does not allow it.
  */
-void breakdown_run(bool json)
+void breakdown_run(bool json, enum cowlat_stage of)
 {
 	struct bpf_link *links[2 * NR_BOUNDARIES] = { NULL };
 	struct split *nowhere = shared(PAGE_BYTES);
@@ -354,6 +422,7 @@ void breakdown_run(bool json)
 	cpu_set_t cpu;
 	size_t i;
 
+	stage = of;
 	CPU_ZERO(&cpu);
 	CPU_SET(sched_getcpu(), &cpu);
 	sched_setaffinity(0, sizeof(cpu), &cpu);
@@ -363,7 +432,7 @@ void breakdown_run(bool json)
 	if (!skel)
 		fail("--breakdown: %s", strerror(errno));
 	run(plain, nowhere);
-	result.parts = attach(skel, links);
+	attach(skel, links);
 	run(probed, &skel->bss->split);
 	for (i = 0; i < 2 * NR_BOUNDARIES; i++)
 		bpf_link__destroy(links[i]);

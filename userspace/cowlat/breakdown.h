@@ -9,6 +9,7 @@ enum part {
 	PART_LOOKUP,
 	PART_WALK,
 	PART_ALLOC,
+	PART_CACHE,
 	PART_COPY,
 	PART_MAP,
 	PART_FLUSH,
@@ -39,7 +40,9 @@ struct split {
 #ifndef __bpf__
 #include <stdbool.h>
 
-void breakdown_run(bool json);
+#include "cowlat.h"
+
+void breakdown_run(bool json, enum cowlat_stage stage);
 #endif
 
 #endif /* COWLAT_BREAKDOWN_H */

@@ -86,7 +86,7 @@ static const struct argp_option options[] = {
 	{ "json", 'j', NULL, 0,
 	  "Print one JSON object per report, times in nanoseconds", 2 },
 	{ "breakdown", OPT_BREAKDOWN, NULL, 0,
-	  "Split the time of cowlat's own COW faults into parts; with -j and -v only",
+	  "Split the time of cowlat's own COW faults into parts, those of -s file_fault if it says so; with -j, -s and -v only",
 	  2 },
 	{ "probe", OPT_PROBE, "METHOD[:FUNCTION]", 0,
 	  "Probe faults by tracepoint, fentry or kprobe, instead of by the first of these that the kernel has",
@@ -114,6 +114,8 @@ static const char doc[] =
 	"  cowlat -P -d 60        # which processes pay most\n"
 	"  cowlat -s copy         # the copy alone (patched kernel)\n"
 	"  cowlat --breakdown     # the parts of one fault\n"
+	"  cowlat --breakdown -s file_fault\n"
+	"                         # of a first write to a private file page\n"
 	"  cowlat -j -d 5 | jq .stages[0].p99\n"
 	"\n"
 	"Exit status: 0, or 1 after an error or when the process of -p has ended.\n";
@@ -188,8 +190,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	size_t i;
 
 	for (i = 0; options[i].name; i++)
-		if (options[i].key == key && key != 'j' && key != 'v' &&
-		    key != OPT_BREAKDOWN)
+		if (options[i].key == key && key != 'j' && key != 's' &&
+		    key != 'v' && key != OPT_BREAKDOWN)
 			env->other = options[i].name;
 	switch (key) {
 	case 'p':
@@ -246,6 +248,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (env->breakdown && env->other)
 			fail("--breakdown measures a writer of its own: it excludes --%s",
 			     env->other);
+		if (env->breakdown && env->want.stages != WHOLE_FAULTS &&
+		    env->want.stages != 1U << STAGE_FAULT &&
+		    env->want.stages != 1U << STAGE_FILE_FAULT)
+			fail("--breakdown has the parts of two stages: expected -s fault or -s file_fault");
 		/* A stage that is part of another must not be counted twice. */
 		if (env->want.rows != ROWS_NONE &&
 		    env->want.stages != WHOLE_FAULTS &&
@@ -489,7 +495,10 @@ int main(int argc, char **argv)
 	process = watch_process(env.want.tgid);
 	probe_require_bpf();
 	if (env.breakdown) {
-		breakdown_run(env.json);
+		breakdown_run(env.json,
+			      env.want.stages == 1U << STAGE_FILE_FAULT ?
+				      STAGE_FILE_FAULT :
+				      STAGE_FAULT);
 		return 0;
 	}
 	signals = watch_signals();

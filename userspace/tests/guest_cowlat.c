@@ -758,6 +758,9 @@ static void test_bad_options(void **state)
 	expect_bad("--breakdown -p 1", "excludes --pid");
 	expect_bad("-i 1 --breakdown", "excludes --interval");
 	expect_bad("--breakdown -P", "excludes --processes");
+	expect_bad("--breakdown --probe kprobe", "excludes --probe");
+	expect_bad("--breakdown -s copy", "-s fault or -s file_fault");
+	expect_bad("--breakdown -s all", "-s fault or -s file_fault");
 	expect_bad("--probe magic", "unknown");
 	expect_bad("--probe fentry:schedule", "unknown");
 	expect_bad("everything", "unexpected argument");
@@ -896,6 +899,43 @@ static void test_both_stages(void **state)
 	assert_int_equal(json_u64(json_stage(cowlat.out, "file_fault"),
 				  "count"),
 			 FILE_PAGES);
+}
+
+static double part_ns(const char *part)
+{
+	char text[64];
+	const char *at;
+
+	snprintf(text, sizeof(text), "\"part\": \"%s\", \"ns\": ", part);
+	at = strstr(cowlat.out, text);
+	if (!at)
+		fail_msg("no part %s in %s", part, cowlat.out);
+	return strtod(at + strlen(text), NULL);
+}
+
+/* The parts of both kinds of fault; only one looks a page up, only one flushes. */
+static void test_breakdown(void **state)
+{
+	(void)state;
+	if (!have_probe("fentry:handle_mm_fault", "fault"))
+		skip();
+	run("--breakdown -j -s file_fault");
+	if (cowlat.status)
+		fail_msg("%s", cowlat.err);
+	print_message("# %s", cowlat.out);
+	assert_int_equal(json_u64(cowlat.out, "faults"), 4096);
+	assert_true(part_ns("page cache") > 0);
+	assert_true(part_ns("copy") > 0);
+	assert_true(part_ns("map, rmap, LRU") > 0);
+	assert_true(part_ns("allocation and charge") > 0);
+	assert_null(strstr(cowlat.out, "TLB flush"));
+	run("--breakdown -j");
+	if (cowlat.status)
+		fail_msg("%s", cowlat.err);
+	print_message("# %s", cowlat.out);
+	assert_int_equal(json_u64(cowlat.out, "faults"), 4096);
+	assert_true(part_ns("TLB flush") > 0);
+	assert_null(strstr(cowlat.out, "page cache"));
 }
 
 /* What is to be done in the child before cowlat is started. */
@@ -1173,6 +1213,7 @@ int main(int argc, char **argv)
 		FILE_TEST("fentry:handle_mm_fault"),
 		FILE_TEST("kprobe:handle_mm_fault"),
 		TEST(test_both_stages),
+		TEST(test_breakdown),
 		TEST(test_module),
 		TEST(test_comm),
 		TEST(test_intervals),
