@@ -92,57 +92,47 @@ static void probe_file(void *data, unsigned long address, unsigned int pages,
 		cow_policy_learn(pages, ns);
 }
 
+typedef void (*probe_fn)(void *data, unsigned long address,
+			 unsigned int pages, u64 ns);
+
+#define PROBE(event, ...) \
+	{ register_trace_##event, unregister_trace_##event, __VA_ARGS__ }
+
 /* Timing needs the probes on steps; all listeners need those on whole COWs. */
-static bool step_probes, whole_probes;
+static struct probe {
+	int (*add)(probe_fn fn, void *data);
+	int (*remove)(probe_fn fn, void *data);
+	probe_fn fn;
+	bool whole;
+	bool on;
+} probes[] = {
+	PROBE(cow_fault, probe_fault, .whole = true),
+	PROBE(cow_file_fault, probe_file, .whole = true),
+	PROBE(cow_hugetlb_copy, probe_hugetlb, .whole = true),
+	PROBE(cow_copy, probe_copy),
+	PROBE(cow_pmd_split, probe_split),
+};
 
 /*
  * Register the probes that @want_steps and @want_whole ask for and unregister
- * the others. On return no unregistered probe is running.
+ * the others. On return no unregistered probe is running. After a failure only
+ * some are as asked: the caller asks for what was before.
  */
 static int set_probes(bool want_steps, bool want_whole)
 {
-	int ret = 0;
+	int ret = 0, i;
 
-	if (want_whole && !whole_probes) {
-		ret = register_trace_cow_fault(probe_fault, NULL);
-		if (ret)
-			return ret;
-		ret = register_trace_cow_file_fault(probe_file, NULL);
-		if (ret) {
-			unregister_trace_cow_fault(probe_fault, NULL);
-			goto out;
-		}
-		ret = register_trace_cow_hugetlb_copy(probe_hugetlb, NULL);
-		if (ret) {
-			unregister_trace_cow_fault(probe_fault, NULL);
-			unregister_trace_cow_file_fault(probe_file, NULL);
-			goto out;
-		}
-		whole_probes = true;
+	for (i = 0; i < ARRAY_SIZE(probes) && !ret; i++) {
+		struct probe *p = &probes[i];
+		bool want = p->whole ? want_whole : want_steps;
+
+		if (want && !p->on)
+			ret = p->add(p->fn, NULL);
+		else if (!want && p->on)
+			p->remove(p->fn, NULL);
+		if (!ret)
+			p->on = want;
 	}
-	if (want_steps && !step_probes) {
-		ret = register_trace_cow_copy(probe_copy, NULL);
-		if (ret)
-			return ret;
-		ret = register_trace_cow_pmd_split(probe_split, NULL);
-		if (ret) {
-			unregister_trace_cow_copy(probe_copy, NULL);
-			goto out;
-		}
-		step_probes = true;
-	}
-	if (!want_steps && step_probes) {
-		unregister_trace_cow_copy(probe_copy, NULL);
-		unregister_trace_cow_pmd_split(probe_split, NULL);
-		step_probes = false;
-	}
-	if (!want_whole && whole_probes) {
-		unregister_trace_cow_fault(probe_fault, NULL);
-		unregister_trace_cow_file_fault(probe_file, NULL);
-		unregister_trace_cow_hugetlb_copy(probe_hugetlb, NULL);
-		whole_probes = false;
-	}
-out:
 	tracepoint_synchronize_unregister();
 	return ret;
 }
