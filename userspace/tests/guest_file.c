@@ -29,7 +29,6 @@
 #define WORDS (PAGE_BYTES / 8)
 #define TMPFS_FILE "/tmp/guest_file"
 
-
 enum source { TMPFS, MEMFD, XFS, EXT4, NR_SOURCES };
 
 /* File systems on a loop device. */
