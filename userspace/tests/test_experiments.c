@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The programs of the experiments: what they compute, what they print, and
- * that they see what is wrong. $BIN is where they are.
+ * that they see what is wrong. $BIN is where they are, $TRACE the trace that
+ * clonecow has.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 
 #include "experiments/cut.h"
 #include "experiments/dataset.h"
+#include "experiments/trace.h"
 #include "common/util.h"
 #include "tests/slow.h"
 
@@ -308,14 +310,93 @@ static void test_filecow(void **state)
 static void test_clonecow(void **state)
 {
 	(void)state;
-	assert_int_equal(run("$BIN/clonecow -s 4M -n 3 -c"), 0);
+	assert_int_equal(
+		run("printf '# a trace\\n9 0-2 # four\\n1023\\n' >trace"), 0);
+	assert_int_equal(run("$BIN/clonecow -s 4M -n 3 -c -t trace"), 0);
 	says("layout,percent,clones,pages,avg_ns,");
 	says("\ndense,1,3,30,");
 	says("\nscattered,30,3,921,");
+	says("\nresume,0,3,15,");
 	/* Faults, and pages copied: those written, and no other. */
 	assert_in_range(cell(6, 11), 921, 940);
 	assert_int_equal(cell(3, 12), 921);
 	assert_int_equal(cell(6, 12), 921);
+	assert_int_equal(cell(7, 12), 15);
+	assert_int_equal(run("$BIN/clonecow -s 4M -n 2 -c -l scattered"), 0);
+	assert_null(strstr(output, "dense"));
+	assert_null(strstr(output, "resume"));
+}
+
+/* The pages of a trace: $1 is the file. */
+#define COUNT_TRACE                                                    \
+	"awk '{ sub(/#.*/, \"\") } { for (i = 1; i <= NF; i++) {"      \
+	" n = split($i, run, \"-\"); pages += run[n] - run[1] + 1 } }" \
+	" END { print pages }' "
+
+/* The trace that is built in is the tree's: a guest of 256 MiB wrote that. */
+static void test_trace(void **state)
+{
+	static const uint32_t want[] = { 9, 0, 1, 2, 1023 };
+	uint32_t order[1024];
+	uint64_t pages;
+	char path[64];
+
+	(void)state;
+	assert_int_equal(run(COUNT_TRACE "$TRACE"), 0);
+	pages = strtoull(output, NULL, 10);
+	assert_in_range(pages, 1000, 65536);
+	assert_int_equal(run("$BIN/clonecow -n 2 -c -l resume"), 0);
+	assert_int_equal(cell(1, 3), 2 * pages);
+	assert_int_equal(cell(1, 12), 2 * pages);
+	assert_int_equal(cell(1, 1), (pages * 100 + 32768) / 65536);
+	/* The order. */
+	assert_int_equal(run("printf '# a trace\\n9 0-2 # four\\n\\t1023' >t"), 0);
+	snprintf(path, sizeof(path), "%s/t", dir);
+	assert_int_equal(trace_load(path, 1024, order), ARRAY_SIZE(want));
+	assert_memory_equal(order, want, sizeof(want));
+	/* A file that is too small for it. */
+	assert_int_equal(run("$BIN/clonecow -s 16M -l resume"), 1);
+	says("clonecow: --trace resume.trace: line ");
+	says(" is beyond the end of a file of 4096 pages: see --size\n");
+}
+
+static void test_trace_wrong(void **state)
+{
+	static const struct {
+		const char *text; /* for printf */
+		const char *says;
+	} cases[] = {
+		{ "", "--trace t: no page in it\n" },
+		{ "# 7\\n", "--trace t: no page in it\n" },
+		{ "7\\nx\\n",
+		  "--trace t: line 2: invalid 'x': expected a page, or FIRST-LAST\n" },
+		{ "7 9-8", "--trace t: line 1: invalid '9-8': " },
+		{ "7 -8", "--trace t: line 1: invalid '-8': " },
+		{ "7-", "--trace t: line 1: invalid '7-': " },
+		{ "1-2-3", "--trace t: line 1: invalid '1-2-3': " },
+		{ "0x7", "--trace t: line 1: invalid '0x7': " },
+		{ "18446744073709551616", "invalid '18446744073709551616': " },
+		{ "%0100d",
+		  "--trace t: line 1: invalid '0000000000000000000000000000000000000000': " },
+		{ "7\\0008", "--trace t: line 1: not text\n" },
+		{ "7\\n\\n1023 1024",
+		  "--trace t: line 3: page 1024 is beyond the end of a file of 1024 pages: see --size\n" },
+		{ "5 1000-18446744073709551615",
+		  "--trace t: line 1: page 18446744073709551615 is beyond the end" },
+		{ "4-9\\n8", "--trace t: line 2: page 8 is there twice\n" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(run("printf '%s' 0 >t", cases[i].text), 0);
+		if (run("$BIN/clonecow -s 4M -t t") != 1)
+			fail_msg("%s: not refused", cases[i].text);
+		says(cases[i].says);
+		if (strchr(output, '\n') != output + strlen(output) - 1)
+			fail_msg("%s: more than a line: %s", cases[i].text,
+				 output);
+	}
 }
 
 static void test_startcost(void **state)
@@ -379,6 +460,13 @@ static void test_bad_input(void **state)
 		  "invalid --clones '0': expected a number from 1 to 1000\n" },
 		{ "clonecow -d /nonexistent",
 		  "--dir /nonexistent: cannot make a file: No such file or directory" },
+		{ "clonecow -s 4M -t /nonexistent",
+		  "--trace /nonexistent: No such file or directory\n" },
+		{ "clonecow -s 4M -t /", "--trace /: Is a directory\n" },
+		{ "clonecow -s 4M -t t -l dense",
+		  "--trace: only for --layout resume or all\n" },
+		{ "clonecow -l none",
+		  "invalid --layout 'none': expected dense, scattered, resume or all\n" },
 		{ "startcost",
 		  "startcost: expected COMMAND [ARG...], see --help\n" },
 		{ "startcost /nonexistent/x",
@@ -439,6 +527,8 @@ int main(void)
 		cmocka_unit_test(test_forkcost),
 		cmocka_unit_test(test_filecow),
 		cmocka_unit_test(test_clonecow),
+		cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_trace_wrong),
 		cmocka_unit_test(test_startcost),
 		cmocka_unit_test(test_scaling),
 		cmocka_unit_test(test_bad_input),
