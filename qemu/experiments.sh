@@ -13,7 +13,8 @@
 #	scaling			writers, and sizes: scaling.csv (scaling.c)
 #	filecow			first writes to a private file mapping: filecow.csv
 #				(filecow.c)
-#	clone			clones that map one file: clone.csv (clonecow.c)
+#	clone			clones that map one file, and write parts of it or
+#				what a resumed guest writes: clone.csv (clonecow.c)
 #	startup			starts of the programs in /startup: startup.csv
 #				(startcost.c)
 #	programs		starts of those in /programs: startup.csv
@@ -165,9 +166,16 @@ experiment_filecow() {
 experiment_clone() {
 	options=$(set_arm "$1") || return 1
 	echo 1 >"$COWLAB"/file
-	# shellcheck disable=SC2086
-	clonecow ${options#--kind 4k} --size "$(pick 64M 256M)" --seed "$2" --csv \
-		>"$cell_dir"/clone.csv
+	for layout in dense scattered resume; do
+		size=$(pick 64M 256M)
+		# The trace is of a guest of 256 MiB.
+		[ $layout != resume ] || size=256M
+		# shellcheck disable=SC2086
+		clonecow ${options#--kind 4k} --layout $layout --size "$size" --seed "$2" \
+			--csv >"$cell_dir"/rows || return 1
+		append "$cell_dir"/clone.csv <"$cell_dir"/rows || return 1
+	done
+	rm "$cell_dir"/rows
 }
 
 # set_startup ARM: in every arm the same folios, so that these differ in the windows

@@ -162,7 +162,7 @@ static bool draw_clone(struct drawing *d, sqlite3 *db, const char *clock,
 {
 	return draw_bars(
 		d, db, clock, name,
-		"WITH r AS (SELECT layout, percent, arm, median(CAST(avg_ns AS REAL)) AS ns FROM clone WHERE clock = ?1 AND name = ?2 AND layout IN ('dense', 'scattered') AND percent IN (1, 5, 30) GROUP BY layout, percent, arm) "
+		"WITH r AS (SELECT layout, percent, arm, median(CAST(avg_ns AS REAL)) AS ns FROM clone WHERE clock = ?1 AND name = ?2 AND layout IN ('dense', 'scattered', 'resume') AND typeof(percent) = 'integer' AND percent BETWEEN 0 AND 100 GROUP BY layout, percent, arm) "
 		"SELECT b.layout || '-' || b.percent || '%', a.ns / b.ns FROM r b LEFT JOIN r a ON a.layout = b.layout AND a.percent = b.percent AND a.arm = ?3 WHERE b.arm = 'baseline' ORDER BY b.layout, b.percent");
 }
 
@@ -194,7 +194,7 @@ static const struct {
 	  "How to read it: the cost per page written as a ratio to baseline, by pattern; fresh: nothing was mapped before; mapped: each page had been read. The line is one page per fault. Lower is better.",
 	  draw_filecow },
 	{ "clone", "Writes of clones of one memory file",
-	  "How to read it: the mean latency of a write as a ratio to baseline, by how much of its memory each clone writes, and where. The line is one page per fault. Lower is better.",
+	  "How to read it: the mean latency of a write as a ratio to baseline, by how much of its memory each clone writes, and where: contiguous, random, or as a guest does that resumes. The line is one page per fault. Lower is better.",
 	  draw_clone },
 	{ "startup", "Starts of programs",
 	  "How to read it: the time from the start of a program to its end, as a ratio to baseline. The line is one page per fault. Lower is better.",

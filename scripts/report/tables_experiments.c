@@ -141,7 +141,7 @@ struct table *table_clone(const struct report *rep, enum cow_clock clock)
 		    clock_name(clock));
 	table_note(
 		t,
-		"Processes that map one file privately, as virtual machines do that start from one snapshot; nothing is mapped before. Each writes so many percent of the pages: one contiguous part, or pages all over the file. The time includes that of two clock reads. %s",
+		"Processes that map one file privately, as virtual machines do that start from one snapshot; nothing is mapped before. Each writes so many percent of the pages: one contiguous part (dense), pages all over the file (scattered), or, in their order, the pages that a guest of 256 MiB with Redis wrote first after it was resumed from a snapshot (resume; scripts/trace/record). The time includes that of two clock reads. %s",
 		unit_note(clock));
 	return t;
 }

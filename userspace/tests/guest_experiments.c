@@ -162,6 +162,42 @@ static void test_scaling(void **state)
 }
 
 /*
+ * Clones that replay a resumed guest's first writes: as many pages in each arm,
+ * by fewer faults with windows, and `adaptive` copies few pages beside them.
+ */
+static void test_clone(void **state)
+{
+	uint64_t pages, faults, copied;
+
+	(void)state;
+	experiment("baseline", "clone");
+	experiment("adaptive", "clone");
+	result("baseline", "clone", "clone.csv", "dense,30", "faults");
+	result("baseline", "clone", "clone.csv", "scattered,30", "faults");
+	pages = result("baseline", "clone", "clone.csv", "resume", "pages");
+	assert_in_range(pages, 4 * 1000, 4 * 65536);
+	assert_int_equal(result("adaptive", "clone", "clone.csv", "resume",
+				"pages"),
+			 pages);
+	assert_int_equal(result("baseline", "clone", "clone.csv", "resume",
+				"pages_copied"),
+			 pages);
+	assert_in_range(result("baseline", "clone", "clone.csv", "resume",
+			       "faults"),
+			pages, pages + pages / 20);
+	faults = result("adaptive", "clone", "clone.csv", "resume", "faults");
+	copied = result("adaptive", "clone", "clone.csv", "resume",
+			"pages_copied");
+	if (faults >= pages)
+		fail_msg("adaptive: %zu faults for %zu pages", (size_t)faults,
+			 (size_t)pages);
+	/* A quarter of what is copied, and 128 pages a clone. */
+	if (copied < pages || copied - pages > copied / 4 + 4 * 128)
+		fail_msg("adaptive: %zu pages copied, %zu written",
+			 (size_t)copied, (size_t)pages);
+}
+
+/*
  * `fixed` copies eight pages for each that a sparse writer writes, as long as
  * there is room, and needs no more than `baseline` where there is none.
  */
@@ -198,6 +234,7 @@ int main(void)
 		cmocka_unit_test(test_prefork),
 		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_scaling),
+		cmocka_unit_test(test_clone),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test_setup_teardown(test_redis, one_cpu, all_cpus),
 	};

@@ -108,10 +108,13 @@ static int setup(void **state)
 	    "fresh,seq,1,67108864,16384,36700160,520,16390\n");
 	put("baseline.clone.1/clone.csv",
 	    "layout,percent,clones,pages,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,faults,pages_copied\n"
-	    "dense,30,4,1024,4000,1,3900,4,5000,6,7000,1030,1024\n");
+	    "dense,30,4,1024,4000,1,3900,4,5000,6,7000,1030,1024\n"
+	    "resume,3,4,512,5000,1,3900,4,5000,6,7000,512,512\n");
 	put("adaptive.clone.1/clone.csv",
 	    "layout,percent,clones,pages,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,faults,pages_copied\n"
-	    "dense,30,4,1024,2000,1,50,4,60000,6,70000,103,1280\n");
+	    "dense,30,4,1024,2000,1,50,4,60000,6,70000,103,1280\n"
+	    "resume,3,4,512,4500,1,50,4,60000,6,70000,256,512\n"
+	    "resume,COWLAB_END $(x),4,512,4500,1,50,4,60000,6,70000,256,512\n");
 	put("baseline.startup.1/startup.csv",
 	    "program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied\n"
 	    "git,1,1700000,125,0,3700,43,43\ngit,2,1710000,125,0,3700,43,43\n");
@@ -213,7 +216,12 @@ static void test_report(void **state)
 	assert_true(report_has(
 		"report.md",
 		"| dense | 30 | adaptive | 2000 | 0.500 | 50 | 60000 | 70000 | 0.101 | 1.25 | 1.250 |"));
+	assert_true(report_has(
+		"report.md",
+		"| resume | 3 | adaptive | 4500 | 0.900 | 50 | 60000 | 70000 | 0.500 | 0.50 | 1.000 |"));
 	assert_true(report_has("plots/wall-clone.svg", "dense-30%"));
+	assert_true(report_has("plots/wall-clone.svg", "resume-3%"));
+	assert_false(report_has("plots/wall-clone.svg", "COWLAB_END"));
 	assert_true(report_has("plots/wall-filecow.svg", "seq-fresh"));
 	assert_true(report_has("plots/wall-startup.svg", "git"));
 	assert_false(report_has("plots/wall-startup.svg", "COWLAB_END"));
