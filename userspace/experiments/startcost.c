@@ -2,10 +2,14 @@
 /* startcost - what it costs to start a program */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,17 +19,18 @@
 #include "common/util.h"
 
 #define COLUMNS \
-	"program=%-20s round=%5lu elapsed_ns=%12lu faults=%8ld majflt=%8ld peak_kb=%8ld cow_faults=%8s pages_copied=%8s"
+	"program=%-20s round=%5lu elapsed_ns=%12lu faults=%8ld majflt=%8ld peak_kb=%8ld cow_faults=%8s pages_copied=%8s cache=%s"
 
 static const char doc[] =
 	"Start a program again and again, and time it from its start to its end.\n"
 	"\n"
-	"What it prints is thrown away. With --debugfs the program is started once more, untimed, with cowlab's timing on, and its COW faults and the pages that they copied are counted.\n"
+	"What it prints is thrown away. With --debugfs the program is started once more, untimed, with cowlab's timing on, and its COW faults and the pages that they copied are counted. With --cold the files of a folder are put out of the page cache before each start.\n"
 	"\v"
 	"EXAMPLES:\n"
 	"    startcost git --version       # 5 starts\n"
 	"    startcost -n 30 -c -- perl -e 1\n"
 	"    startcost --debugfs /sys/kernel/debug/cowlab git --version\n"
+	"    startcost --cold /mnt /mnt/git --version\n"
 	"\n"
 	"COLUMNS:\n"
 	"    elapsed_ns      until it had ended\n"
@@ -33,12 +38,14 @@ static const char doc[] =
 	"    peak_kb         the most that it had mapped (VmHWM)\n"
 	"    cow_faults      COW faults\n"
 	"    pages_copied    pages that these copied\n"
+	"    cache           cold: with --cold; else warm\n"
 	"\n"
 	"Exit status: 0; 1 if the program did not end with 0 or an option was invalid.\n";
 
 static struct {
 	uint64_t rounds;
 	const char *debugfs;
+	const char *cold;
 	bool csv;
 } env = { .rounds = 5 };
 
@@ -46,9 +53,61 @@ static const struct opt opts[] = {
 	{ OPT_COMMON_ROUNDS(env.rounds, "Starts (5)") },
 	{ "debugfs", 'd', "DIR", "Folder of cowlab's switches",
 	  OPT_TEXT(env.debugfs) },
+	{ "cold", 'C', "DIR",
+	  "Put the files in DIR out of the page cache before each start",
+	  OPT_TEXT(env.cold) },
 	{ OPT_COMMON_CSV(env.csv) },
 	{ 0 },
 };
+
+/* Is a page of the file in the page cache? */
+static bool is_cached(const char *path, int fd, size_t size)
+{
+	const size_t pages = (size + PAGE_BYTES - 1) / PAGE_BYTES;
+	unsigned char *resident = malloc(pages);
+	void *p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	bool cached = false;
+	size_t i;
+
+	if (!resident || p == MAP_FAILED || mincore(p, size, resident))
+		die("--cold: cannot tell what is cached of %s: %s", path,
+		    strerror(errno));
+	for (i = 0; i < pages; i++)
+		cached |= resident[i] & 1;
+	munmap(p, size);
+	free(resident);
+	return cached;
+}
+
+static int evict(const char *path, const struct stat *st, int type,
+		 struct FTW *where)
+{
+	int fd;
+
+	(void)where;
+	if (type != FTW_F || !S_ISREG(st->st_mode) || !st->st_size)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die("--cold: cannot open %s: %s", path, strerror(errno));
+	/* Only clean pages go. */
+	fsync(fd);
+	errno = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	if (errno)
+		die("--cold: %s: %s", path, strerror(errno));
+	if (is_cached(path, fd, st->st_size))
+		die("--cold: %s stays in the page cache: it is mapped, or on no disk",
+		    path);
+	close(fd);
+	return 0;
+}
+
+/* Put the files of the folder out of the page cache, if that is wanted. */
+static void make_cold(void)
+{
+	if (env.cold && nftw(env.cold, evict, 16, FTW_PHYS | FTW_MOUNT))
+		die("--cold: cannot read %s: %s", env.cold, strerror(errno));
+}
 
 /* Start the program, wait for its end; @ns: the time of that. */
 static void start_once(char **argv, struct rusage *usage, uint64_t *ns)
@@ -99,6 +158,7 @@ static void count(char **argv, uint64_t *faults, uint64_t *pages)
 	listen_pid(&listen, 0);
 	if (!listen_set(&listen, true))
 		die("--debugfs: cannot turn timing on: %s", strerror(errno));
+	make_cold();
 	*faults = read_stat("faults");
 	*pages = read_stat("copied");
 	start_once(argv, &usage, &ns);
@@ -113,6 +173,7 @@ int main(int argc, char **argv)
 		options_parse(argc, argv, doc, opts, "COMMAND [ARG...]");
 	struct cell (*cell)(bool known, uint64_t value);
 	uint64_t round, ns, faults = 0, pages = 0;
+	const char *cache = env.cold ? "cold" : "warm";
 	const char *name;
 	struct rusage usage;
 
@@ -129,16 +190,18 @@ int main(int argc, char **argv)
 		struct cell of_faults = cell(env.debugfs, faults);
 		struct cell of_pages = cell(env.debugfs, pages);
 
+		make_cold();
 		start_once(command, &usage, &ns);
 		if (env.csv)
 			row_csv(stdout, round == 1, COLUMNS, name, round, ns,
 				usage.ru_minflt, usage.ru_majflt,
-				usage.ru_maxrss, of_faults.text, of_pages.text);
+				usage.ru_maxrss, of_faults.text, of_pages.text,
+				cache);
 		else
 			row_table(round == 1, COLUMNS, name, round, ns,
 				  usage.ru_minflt, usage.ru_majflt,
 				  usage.ru_maxrss, of_faults.text,
-				  of_pages.text);
+				  of_pages.text, cache);
 	}
 	return 0;
 }

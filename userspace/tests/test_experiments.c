@@ -404,7 +404,7 @@ static void test_startcost(void **state)
 	(void)state;
 	assert_int_equal(run("$BIN/startcost -n 3 -c -- sh -c 'echo out; echo out >&2'"),
 			 0);
-	says("program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied\nsh,1,");
+	says("program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied,cache\nsh,1,");
 	says("\nsh,3,");
 	assert_null(strstr(output, "out"));
 	assert_in_range(cell(1, 3), 20, 100000);
@@ -412,6 +412,26 @@ static void test_startcost(void **state)
 	says("startcost: sh: exit status 3\n");
 	assert_int_equal(run("$BIN/startcost -n 1 sh -c 'kill -9 $$'"), 1);
 	says("startcost: sh: Killed\n");
+	/* A folder on a disk: a start without major faults has its pages. */
+	assert_int_equal(run("mkdir -p cold && cp $BIN/cowbench cold && sync cold/cowbench"),
+			 0);
+	assert_int_equal(run("$BIN/startcost -n 2 -c cold/cowbench --help"), 0);
+	says(",warm\n");
+	assert_int_equal(cell(1, 4), 0);
+	if (run("case $(stat -f -c %s cold) in tmpfs | ramfs) false ;; esac", "%T")) {
+		assert_int_equal(run("$BIN/startcost -n 2 -c -C cold cold/cowbench --help"),
+				 1);
+		says("startcost: --cold: cold/cowbench stays in the page cache: it is mapped, or on no disk\n");
+		return;
+	}
+	assert_int_equal(run("$BIN/startcost -n 2 -c -C cold cold/cowbench --help"),
+			 0);
+	says(",cold\n");
+	assert_in_range(cell(1, 4), 1, 1000);
+	assert_in_range(cell(2, 4), 1, 1000);
+	assert_int_equal(run("cold/cowbench -n 1000000 >/dev/null & pid=$!; sleep 0.3; $BIN/startcost -C cold true; status=$?; kill $pid; exit $status"),
+			 1);
+	says("startcost: --cold: cold/cowbench stays in the page cache: it is mapped, or on no disk\n");
 }
 
 static void test_scaling(void **state)
@@ -471,6 +491,8 @@ static void test_bad_input(void **state)
 		  "startcost: expected COMMAND [ARG...], see --help\n" },
 		{ "startcost /nonexistent/x",
 		  "cannot start /nonexistent/x: No such file or directory\n" },
+		{ "startcost -C /nonexistent true",
+		  "--cold: cannot read /nonexistent: No such file or directory\n" },
 		{ "startcost -d /nonexistent true",
 		  "--debugfs: cannot open /nonexistent/pid" },
 		{ "scaling -w 0",
