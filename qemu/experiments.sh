@@ -15,8 +15,8 @@
 #				(filecow.c)
 #	clone			clones that map one file, and write parts of it or
 #				what a resumed guest writes: clone.csv (clonecow.c)
-#	startup			starts of the programs in /startup: startup.csv
-#				(startcost.c)
+#	startup			starts of the programs in /startup, with a warm and a
+#				cold page cache: startup.csv (startcost.c)
 #	programs		starts of those in /programs: startup.csv
 #	memory			the least memory, by workload: memory.csv
 #				(memlimit.c, its columns after one `workload`)
@@ -185,24 +185,73 @@ set_startup() {
 	echo 1 >"$COWLAB"/file
 }
 
-# start ROUNDS PROGRAM ARG...: measure the starts of a program
+# start CACHE ROUNDS PROGRAM ARG...: measure the starts of a program, of the copy on
+# disk where CACHE is cold
 start() {
-	rounds=$1
-	shift
-	startcost --rounds "$rounds" --debugfs "$COWLAB" --csv -- "$@" |
-		append "$cell_dir"/startup.csv
+	cache=$1
+	rounds=$2
+	program=$3
+	shift 3
+	cold=
+	libraries=$LD_LIBRARY_PATH
+	if [ "$cache" = cold ]; then
+		cold="--cold /cold"
+		libraries=/cold/lib:$LD_LIBRARY_PATH
+		program=/cold/bin/${program##*/}
+	fi
+	# shellcheck disable=SC2086
+	LD_LIBRARY_PATH=$libraries startcost $cold --rounds "$rounds" --debugfs "$COWLAB" \
+		--csv -- "$program" "$@" >"$cell_dir"/rows || return 1
+	append "$cell_dir"/startup.csv <"$cell_dir"/rows || return 1
+	rm "$cell_dir"/rows
+}
+
+python_imports="import asyncio, email, json, unittest, xml.dom.minidom"
+
+# cold_disk PROGRAM...: copies of programs, of their libraries and of Python's modules
+# in /cold, a file system whose pages can leave the page cache; all others are in the
+# initramfs, and stay. The disk is compressed memory: a read takes the time of the
+# block layer and of a decompression, and does not wait.
+cold_disk() {
+	! grep -q ' /cold ' /proc/mounts || return 0
+	mkdir -p /cold
+	echo 2G >/sys/block/zram0/disksize &&
+		/sbin/mke2fs -q -t ext4 -O ^has_journal /dev/zram0 &&
+		mount -t ext4 -o noatime /dev/zram0 /cold || return 1
+	mkdir /cold/bin /cold/lib
+	for program; do
+		[ -e "$program" ] || continue
+		cp "$program" /cold/bin/ || return 1
+		for library in $(LD_TRACE_LOADED_OBJECTS=1 "$program" |
+			awk '$3 ~ /^\/lib\// { print $3 }'); do
+			[ -e /cold/"$library" ] || cp "$library" /cold/lib/ || return 1
+		done
+		case $program in
+		*/python3)
+			# The first start compiles the modules.
+			cp -r /usr/lib/python3* /cold/lib/ &&
+				/cold/bin/python3 -c "$python_imports" || return 1
+			;;
+		esac
+	done
+	# No start may write here, as Python's does.
+	mount -o remount,ro /cold
 }
 
 experiment_startup() {
 	set_startup "$1" || return 1
-	for program in /startup/*; do
-		case ${program##*/} in
+	# shellcheck disable=SC2046
+	cold_disk $(pick "/startup/git /startup/perl" "$(echo /startup/*)") || return 1
+	for start in /startup/*; do
+		case ${start##*/} in
 		clang) set -- -cc1 -fsyntax-only -x c /dev/null ;;
 		perl) set -- -e 1 ;;
-		python3) set -- -c 'import asyncio, email, json, unittest, xml.dom.minidom' ;;
+		python3) set -- -c "$python_imports" ;;
 		*) set -- --version ;;
 		esac
-		start "$(pick 3 30)" "$program" "$@" || return 1
+		start warm "$(pick 3 30)" "$start" "$@" || return 1
+		[ ! -e /cold/bin/"${start##*/}" ] ||
+			start cold "$(pick 3 10)" "$start" "$@" || return 1
 	done
 }
 
@@ -211,6 +260,6 @@ experiment_programs() {
 	set_startup "$1" || return 1
 	for program in /programs/*; do
 		timeout 10 "$program" --version </dev/null >/dev/null 2>&1 || continue
-		start "$(pick 3 5)" "$program" --version || return 1
+		start warm "$(pick 3 5)" "$program" --version || return 1
 	done
 }

@@ -29,7 +29,7 @@ static const char schema[] =
 	"CREATE TABLE scaling(clock, arm, name, round, writers, space, size, trial, pages, elapsed_ns, faults);"
 	"CREATE TABLE filecow(clock, arm, name, round, source, pattern, trial, size, pages, elapsed_ns, faults, pages_copied);"
 	"CREATE TABLE clone(clock, arm, name, round, layout, percent, clones, pages, avg_ns, p50_ns, p99_ns, max_ns, faults, pages_copied);"
-	"CREATE TABLE startup(clock, arm, name, round, program, trial, elapsed_ns, faults, majflt, peak_kb, cow_faults, pages_copied);"
+	"CREATE TABLE startup(clock, arm, name, round, program, trial, elapsed_ns, faults, majflt, peak_kb, cow_faults, pages_copied, cache);"
 	"CREATE TABLE crosscheck(clock, arm, source, " FIGURES
 	", cost_ns, PRIMARY KEY (clock, arm, source));"
 	"CREATE TABLE stages(clock, arm, pages, total_ns, probe_ns);"

@@ -171,7 +171,7 @@ static bool draw_startup(struct drawing *d, sqlite3 *db, const char *clock,
 {
 	return draw_bars(
 		d, db, clock, name,
-		"WITH r AS (SELECT program, arm, median(CAST(elapsed_ns AS REAL)) AS ns FROM startup WHERE clock = ?1 AND name = ?2 AND program NOT GLOB '*[^a-zA-Z0-9_.+-]*' GROUP BY program, arm) "
+		"WITH r AS (SELECT program || iif(cache = 'cold', '-cold', '') AS program, arm, median(CAST(elapsed_ns AS REAL)) AS ns FROM startup WHERE clock = ?1 AND name = ?2 AND program NOT GLOB '*[^a-zA-Z0-9_.+-]*' GROUP BY 1, arm) "
 		"SELECT b.program, a.ns / b.ns FROM r b LEFT JOIN r a ON a.program = b.program AND a.arm = ?3 WHERE b.arm = 'baseline' ORDER BY b.program LIMIT 32");
 }
 
@@ -197,7 +197,7 @@ static const struct {
 	  "How to read it: the mean latency of a write as a ratio to baseline, by how much of its memory each clone writes, and where: contiguous, random, or as a guest does that resumes. The line is one page per fault. Lower is better.",
 	  draw_clone },
 	{ "startup", "Starts of programs",
-	  "How to read it: the time from the start of a program to its end, as a ratio to baseline. The line is one page per fault. Lower is better.",
+	  "How to read it: the time from the start of a program to its end, as a ratio to baseline; cold: its files were not in the page cache. The line is one page per fault. Lower is better.",
 	  draw_startup },
 };
 

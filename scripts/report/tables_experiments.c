@@ -150,17 +150,17 @@ struct table *table_clone(const struct report *rep, enum cow_clock clock)
 struct table *table_startup(const struct report *rep, enum cow_clock clock)
 {
 	struct table *t = query(
-		rep, clock, "startup", 2,
-		"WITH r AS (SELECT program, arm, median(elapsed_ns) AS ns, median(faults) AS faults, median(cow_faults) AS cow, median(pages_copied) AS copied, median(peak_kb) AS peak FROM startup WHERE clock = ?1 AND name = ?2 GROUP BY program, arm) "
-		"SELECT a.program AS program, a.arm AS arm, num(a.ns / 1e6, 2) AS 'ms', num(a.ns / b.ns, 3) AS ratio, num(a.faults, 0) AS faults, num(a.faults / b.faults, 3) AS ratio, num(a.cow, 0) AS 'COW faults', num(a.cow / b.cow, 3) AS ratio, num(a.copied, 0) AS 'pages copied', iif(a.peak < b.peak, '', '+') || num(a.peak - b.peak, 0) AS 'more memory KiB' "
-		"FROM r a LEFT JOIN r b ON b.program = a.program AND b.arm = 'baseline' ORDER BY a.program, a.arm COLLATE arm");
+		rep, clock, "startup", 3,
+		"WITH r AS (SELECT program, iif(cache = 'cold', 'cold', 'warm') AS cache, arm, median(elapsed_ns) AS ns, median(majflt) AS major, median(faults) AS faults, median(cow_faults) AS cow, median(pages_copied) AS copied, median(peak_kb) AS peak FROM startup WHERE clock = ?1 AND name = ?2 GROUP BY program, 2, arm) "
+		"SELECT a.program AS program, a.cache AS 'page cache', a.arm AS arm, num(a.ns / 1e6, 2) AS 'ms', num(a.ns / b.ns, 3) AS ratio, num(a.faults, 0) AS faults, num(a.faults / b.faults, 3) AS ratio, num(a.major, 0) AS 'major faults', num(a.cow, 0) AS 'COW faults', num(a.cow / b.cow, 3) AS ratio, num(a.copied, 0) AS 'pages copied', iif(a.peak < b.peak, '', '+') || num(a.peak - b.peak, 0) AS 'more memory KiB' "
+		"FROM r a LEFT JOIN r b ON b.program = a.program AND b.cache = a.cache AND b.arm = 'baseline' ORDER BY a.program, a.cache DESC, a.arm COLLATE arm");
 
 	if (!t)
 		return NULL;
 	table_title(t, "Starts of programs (%s)", clock_name(clock));
 	table_note(
 		t,
-		"From the start of a program of this machine to its end, its pages in the page cache; medians. Folios of 16 to 128 KiB are enabled in every arm, baseline too. More memory: of its peak. COW faults and pages copied are those of one more start, with cowlab's timing on; parent and shell are in them. %s",
+		"From the start of a program of this machine to its end; medians. Page cache warm: it holds the pages of the program and its libraries; cold: none of them, they come from ext4 on a compressed block device in memory, which takes instructions but no waiting. Folios of 16 to 128 KiB are enabled in every arm, baseline too. More memory: of its peak. COW faults and pages copied are those of one more start, with cowlab's timing on; parent and shell are in them. %s",
 		unit_note(clock));
 	return t;
 }

@@ -121,6 +121,12 @@ static int setup(void **state)
 	put("adaptive.startup.1/startup.csv",
 	    "program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied\n"
 	    "git,1,1500000,105,0,3710,25,45\nCOWLAB_END $(x),1,1,1,0,1,1,1\n");
+	put("baseline.startup.2/startup.csv",
+	    "program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied,cache\n"
+	    "git,1,1700000,125,0,3700,43,43,warm\ngit,1,4000000,125,30,3700,43,43,cold\n");
+	put("adaptive.startup.2/startup.csv",
+	    "program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied,cache\n"
+	    "git,1,1500000,105,0,3710,25,45,warm\ngit,1,3000000,100,25,3710,20,45,cold\n");
 	put("baseline.scaling.1/scaling.csv",
 	    "writers,space,size,round,pages,elapsed_ns,faults\n"
 	    "2,own,33554432,1,8192,8192000,8192\n"
@@ -154,7 +160,7 @@ static void test_values(void **state)
 
 	(void)state;
 	experiments_load(db, tmp);
-	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 19);
+	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 21);
 	/* The median of three rounds; and none where nothing can be read. */
 	assert_true(value(db, "wall", "baseline", "prefork", "avg_ns", all) ==
 		    12);
@@ -212,7 +218,7 @@ static void test_report(void **state)
 		"| seq | fresh | adaptive | 2240.0 | 0.500 | 0.032 | 6 |"));
 	assert_true(report_has(
 		"report.md",
-		"| git | adaptive | 1.50 | 0.880 | 105 | 0.840 | 25 | 0.581 | 45 | +10 |"));
+		"| git | warm | adaptive | 1.50 | 0.882 | 105 | 0.840 | 0 | 25 | 0.581 | 45 | +10 |"));
 	assert_true(report_has(
 		"report.md",
 		"| dense | 30 | adaptive | 2000 | 0.500 | 50 | 60000 | 70000 | 0.101 | 1.25 | 1.250 |"));
@@ -223,7 +229,11 @@ static void test_report(void **state)
 	assert_true(report_has("plots/wall-clone.svg", "resume-3%"));
 	assert_false(report_has("plots/wall-clone.svg", "COWLAB_END"));
 	assert_true(report_has("plots/wall-filecow.svg", "seq-fresh"));
+	assert_true(report_has(
+		"report.md",
+		"| git | cold | adaptive | 3.00 | 0.750 | 100 | 0.800 | 25 | 20 | 0.465 | 45 | +10 |"));
 	assert_true(report_has("plots/wall-startup.svg", "git"));
+	assert_true(report_has("plots/wall-startup.svg", "git-cold"));
 	assert_false(report_has("plots/wall-startup.svg", "COWLAB_END"));
 }
 
