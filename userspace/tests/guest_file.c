@@ -86,7 +86,7 @@ static bool source_ready(void)
 		return !disk->name || disk->mounted;
 	disk->tried = true;
 	snprintf(mkfs, sizeof(mkfs), "/bin/mkfs.%s", disk->name);
-	if (access(mkfs, X_OK))
+	if (access(mkfs, X_OK) || access("/dev/loop0", F_OK))
 		return false;
 	snprintf(disk->file, sizeof(disk->file), "/tmp/guest_file.%s/file",
 		 disk->name);
@@ -98,7 +98,7 @@ static bool source_ready(void)
 			     "mount /dev/loop%u /tmp/guest_file.%s",
 			     disk->name, disk->name, disk->mkfs, disk->name,
 			     disk->loop, disk->name, disk->loop, disk->name);
-	/* The kernel that has the program has the file system. */
+	/* The guest has the program only with a kernel that has the file system. */
 	assert_true(disk->mounted);
 	return true;
 }
