@@ -19,6 +19,11 @@ _cowlab() {
 	cowbench:-l | cowbench:--listen) words='timing log timing,log' ;;
 	cowbench:-w | cowbench:--writer) words='parent child both' ;;
 	cowbench:-H | cowbench:--csv-header) words='yes no' ;;
+	cycles:-b | cycles:--prepare)
+		words='none populate_write manual_cow collapse khugepaged threads'
+		;;
+	cycles:-p | cycles:--pattern) words='seq rev rand zipf' ;;
+	cycles:-V | cycles:--verify) words='no yes' ;;
 	cowctl:cowctl) words='status set run attach' ;;
 	cowkv:-m | cowkv:--snapshot) words='cowsnap fork none' ;;
 	cowkv:-p | cowkv:--pattern) words='rand seq' ;;
@@ -28,7 +33,7 @@ _cowlab() {
 	cowlat:--probe) words='tracepoint fentry kprobe' ;;
 	scaling:-a | scaling:--space) words='shared own' ;;
 	redisload:-k) ;;
-	prefork:-k | prefork:--kind) words='4k thp mthp' ;;
+	prefork:-k | prefork:--kind | cycles:-k | cycles:--kind) words='4k thp mthp' ;;
 	*:-k | *:--kind) words='4k thp mthp hugetlb' ;;
 	esac
 	if [ -z "$words" ]; then
@@ -38,5 +43,5 @@ _cowlab() {
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
-complete -o default -F _cowlab clonecow cowbench cowctl cowguest cowkv cowlat cowreport filecow \
-	forkcost manual_cow memlimit prefork redisload scaling startcost
+complete -o default -F _cowlab clonecow cowbench cowctl cowguest cowkv cowlat cowreport cycles \
+	filecow forkcost manual_cow memlimit prefork redisload scaling startcost

@@ -399,6 +399,57 @@ static void test_trace_wrong(void **state)
 	}
 }
 
+/* Columns of cycles. */
+enum { PAGES = 5, PREPARE_NS = 7, FAULTS = 15, MEMORY_KB = 17 };
+
+static void test_cycles(void **state)
+{
+	uint64_t whole;
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(run("$BIN/cycles -s 4M -n 3 -c"), 0);
+	says("pattern,percent,cycle,size,writes,pages,fork_ns,prepare_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,faults,end_ns,memory_kb,huge_kb,fork_ms_per_gb,end_ms_per_gb\nseq,100,1,4194304,1024,1024,");
+	says("\nseq,100,3,4194304,1024,1024,");
+	/* Each snapshot shares all pages again. */
+	for (i = 1; i <= 3; i++) {
+		assert_in_range(cell(i, FAULTS), 1024, 1100);
+		assert_int_equal(cell(i, PREPARE_NS), 0);
+	}
+	/* Two copies of the region, and the processes. */
+	whole = cell(3, MEMORY_KB);
+	assert_in_range(whole, 8192, 8192 + 6144);
+	assert_int_equal(
+		run("$BIN/cycles -s 4M -n 4 -c -p rand -P 10 | awk -F, 'NR > 1 { a = $7 / 1e6 * 256 - $20; b = $17 / 1e6 * 256 - $21; n += a * a < 1e-6 && b * b < 1e-6 } END { print n }'"),
+		0);
+	assert_int_equal(cell(0, 0), 4);
+	assert_int_equal(run("$BIN/cycles -s 4M -n 4 -c -p rand -P 10"), 0);
+	for (i = 1; i <= 4; i++) {
+		assert_int_equal(cell(i, PAGES), 102);
+		assert_in_range(cell(i, FAULTS), 102, 180);
+		assert_true(cell(i, MEMORY_KB) + 2048 < whole);
+	}
+	/* Pages that are hot are written more than once. */
+	assert_int_equal(run("$BIN/cycles -s 4M -n 2 -c -p zipf"), 0);
+	assert_in_range(cell(2, PAGES), 100, 600);
+	assert_in_range(cell(2, FAULTS), cell(2, PAGES), 700);
+	assert_int_equal(run("$BIN/cycles -s 4M -n 2 -c -b populate_write"), 0);
+	assert_true(cell(2, PREPARE_NS));
+	assert_in_range(cell(2, FAULTS), 0, 76);
+}
+
+static void test_cycles_wrong(void **state)
+{
+	(void)state;
+	assert_int_equal(run("$BIN/cycles -s 4M -n 2 --corrupt snapshot"), 1);
+	says("cycles: wrong word in a snapshot at offset 0x");
+	says("cycles: the child's check failed");
+	assert_int_equal(run("$BIN/cycles -s 4M -n 2 --corrupt region"), 1);
+	says("cycles: wrong word in the region at offset 0x");
+	assert_int_equal(run("$BIN/cycles -s 4M -n 2 -V no --corrupt region"),
+			 0);
+}
+
 static void test_startcost(void **state)
 {
 	(void)state;
@@ -487,6 +538,20 @@ static void test_bad_input(void **state)
 		  "--trace: only for --layout resume or all\n" },
 		{ "clonecow -l none",
 		  "invalid --layout 'none': expected dense, scattered, resume or all\n" },
+		{ "cycles -s 3M",
+		  "invalid --size '3M': expected a positive multiple of 2M (K, M, G allowed)\n" },
+		{ "cycles -n 0",
+		  "invalid --cycles '0': expected a number from 1 to 1000\n" },
+		{ "cycles -P 101",
+		  "invalid --percent '101': expected a number from 1 to 100\n" },
+		{ "cycles -p sparse8",
+		  "invalid --pattern 'sparse8': expected seq, rev, rand or zipf\n" },
+		{ "cycles -k hugetlb",
+		  "invalid --kind 'hugetlb': expected 4k, thp or mthp\n" },
+		{ "cycles -b all",
+		  "invalid --prepare 'all': expected none, populate_write, manual_cow, collapse, khugepaged or threads\n" },
+		{ "cycles -V maybe",
+		  "invalid --verify 'maybe': expected no or yes\n" },
 		{ "startcost",
 		  "startcost: expected COMMAND [ARG...], see --help\n" },
 		{ "startcost /nonexistent/x",
@@ -551,6 +616,8 @@ int main(void)
 		cmocka_unit_test(test_clonecow),
 		cmocka_unit_test(test_trace),
 		cmocka_unit_test(test_trace_wrong),
+		cmocka_unit_test(test_cycles),
+		cmocka_unit_test(test_cycles_wrong),
 		cmocka_unit_test(test_startcost),
 		cmocka_unit_test(test_scaling),
 		cmocka_unit_test(test_bad_input),

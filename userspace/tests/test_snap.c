@@ -121,9 +121,9 @@ static void test_bad_options(void **state)
 static void test_help(void **state)
 {
 	static const char *const programs[] = {
-		"cowbench", "manual_cow", "cowkv",   "redisload",
-		"prefork",  "forkcost",	  "scaling", "memlimit",
-		"filecow",  "clonecow",	  "startcost",
+		"cowbench", "manual_cow", "cowkv",     "redisload",
+		"prefork",  "forkcost",	  "scaling",   "memlimit",
+		"filecow",  "clonecow",	  "startcost", "cycles",
 	};
 	char version[32];
 	size_t i;
