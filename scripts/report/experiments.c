@@ -13,8 +13,8 @@
 #define COLS_MAX 64
 
 static const char *const files[] = {
-	"request", "redis",   "timeline", "fork",
-	"memory",  "scaling", "filecow",  "startup", "clone",
+	"request", "redis",   "timeline", "fork",  "memory",
+	"scaling", "filecow", "startup",  "clone", "cycles",
 };
 
 /* A number, a word, or NULL where there is nothing */

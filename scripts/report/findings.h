@@ -5,7 +5,13 @@
 
 #include "db.h"
 
-enum { FINDING_GAIN, FINDING_PRICE, FINDING_TAIL, FINDINGS };
+enum {
+	FINDING_GAIN,
+	FINDING_PRICE,
+	FINDING_TAIL,
+	FINDING_CYCLES,
+	FINDINGS,
+};
 
 char *finding(sqlite3 *db, int which);
 

@@ -20,7 +20,7 @@ const char *argp_program_version = "cowreport " COWREPORT_VERSION;
 static const char usage[] =
 	"Turn the folder of a run into summary.csv, report.md, report.html, plots/*.svg and run.db (SQLite)."
 	"\v"
-	"cowreport reads env.json, dmesg.log and raw/<clock>/<arm>.<workload>.<round>/ in RUNDIR, or raw.tar.zst, in which scripts/report/pack keeps them. The results go to RUNDIR. Standard output gets Table 1 of each boot, three sentences of findings, and the path of report.html.\n"
+	"cowreport reads env.json, dmesg.log and raw/<clock>/<arm>.<workload>.<round>/ in RUNDIR, or raw.tar.zst, in which scripts/report/pack keeps them. The results go to RUNDIR. Standard output gets Table 1 of each boot, sentences of findings, and the path of report.html.\n"
 	"\n"
 	"Exit status:\n"
 	"  0  The report is written.\n"
@@ -175,6 +175,9 @@ static void write_sections(const struct report *rep, struct doc *doc)
 		    PARTS({ table_prefork, NULL }));
 	put_section(rep, doc, "fork() itself", NULL, "make run WORKLOADS=fork",
 		    PARTS({ NULL, "fork" }, { table_fork, NULL }));
+	put_section(rep, doc, "Snapshot after snapshot", NULL,
+		    "make run WORKLOADS=cycles",
+		    PARTS({ NULL, "cycles" }, { table_cycles, NULL }));
 	put_section(rep, doc, "Private file mappings", NULL,
 		    "make run WORKLOADS=filecow",
 		    PARTS({ NULL, "filecow" }, { table_filecow, NULL }));
@@ -289,7 +292,8 @@ static void print_result(const struct report *rep, const char *dir)
 	for (int i = 0; i < FINDINGS; i++) {
 		char *s = finding(rep->run->db, i);
 
-		put_wrapped(stdout, s, TEXT_WIDTH);
+		if (s)
+			put_wrapped(stdout, s, TEXT_WIDTH);
 		free(s);
 	}
 	printf("\nreport: %s/report.html\n", dir);

@@ -5,8 +5,10 @@
 static const char *const clocks[] = { "wall", "icount", "unknown" };
 
 static const char *const arms[] = {
-	"baseline", "thp",	"mthp64",     "hugetlb",	"next",
-	"fixed",    "adaptive", "manual_cow", "populate_write", "helper",
+	"baseline",	  "thp",	 "mthp64",	 "hugetlb",
+	"next",		  "fixed",	 "adaptive",	 "manual_cow",
+	"populate_write", "helper",	 "thp-adaptive", "thp-huge_window",
+	"thp-manual_cow", "thp-cowwarm", "thp-collapse", "thp-khugepaged",
 };
 
 static const char *const workloads[] = {

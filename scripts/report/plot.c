@@ -15,7 +15,8 @@
 /* One colour and one dash for each known arm, and one for all others */
 static const char *const colours[] = {
 	"#000000", "#0072b2", "#56b4e9", "#cc79a7", "#d55e00", "#009e73",
-	"#e69f00", "#882255", "#999933", "#44aa99", "#777777",
+	"#e69f00", "#882255", "#999933", "#44aa99", "#b2182b", "#1b7837",
+	"#762a83", "#a6761d", "#e7298a", "#8c96c6", "#777777",
 };
 
 const char *colour(const char *arm)

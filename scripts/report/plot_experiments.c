@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* plot_experiments.c - the pictures of the experiments */
 #define _GNU_SOURCE
+#include "cycles.h"
 #include "plot.h"
 
 static sqlite3_stmt *arms_of(sqlite3 *db, const char *clock, const char *name)
@@ -148,6 +149,99 @@ static bool draw_bars(struct drawing *d, sqlite3 *db, const char *clock,
 	return n;
 }
 
+/* What is drawn against the number of the snapshot, a panel each */
+static const struct {
+	const char *title, *col, *pattern;
+	uint64_t percent;
+} cycle_panels[] = {
+	{ "fork(), ms per GB: sequential writes", "fork", "seq", 100 },
+	{ "a write, ns: sequential writes", "write", "seq", 100 },
+	{ "all of a snapshot, ns per page: sequential writes", "whole", "seq",
+	  100 },
+	{ "fork(), ms per GB: random writes to 10%", "fork", "rand", 10 },
+	{ "a write, ns: random writes to 10%", "write", "rand", 10 },
+	{ "all of a snapshot, ns per page: random writes to 10%", "whole",
+	  "rand", 10 },
+};
+
+/* The arms that have a row: one that was left out has none */
+static sqlite3_stmt *cycle_arms(sqlite3 *db, const char *clock,
+				const char *name)
+{
+	return db_query(
+		db,
+		"SELECT DISTINCT arm FROM cycles WHERE clock = ? AND name = ? ORDER BY arm COLLATE arm LIMIT 64",
+		"ss", clock, name);
+}
+
+/* Lines of the arms in a panel; false where there is none */
+static bool put_cycle_panel(struct memo *out, FILE *gp, sqlite3 *db,
+			    const char *clock, const char *name, size_t panel)
+{
+	char *sql = xasprintf(
+		"WITH " CYCLES
+		"SELECT cycle, %s FROM c WHERE clock = ? AND arm = ? AND pattern = ? AND percent = ? AND %s > 0 ORDER BY cycle",
+		cycle_panels[panel].col, cycle_panels[panel].col);
+	sqlite3_stmt *q = cycle_arms(db, clock, name);
+	size_t n = 0;
+
+	for (size_t arm = 0; db_next(&q); arm++) {
+		char *block = xasprintf("c%zu_%zu", panel, arm);
+
+		if (put_data(gp, block,
+			     db_query(db, sql, "sssi", clock, col_text(q, 0),
+				      cycle_panels[panel].pattern,
+				      cycle_panels[panel].percent))) {
+			if (!n++) {
+				fputs("set title ", out->f);
+				put_quoted(out->f, cycle_panels[panel].title);
+				fputs(" font ',13'\nplot ", out->f);
+			} else {
+				fputs(", \\\n  ", out->f);
+			}
+			fprintf(out->f,
+				"$%s using 1:2 with linespoints lw 2 pt 7 ps 0.5 lc rgb '%s' dt %s",
+				block, colour(col_text(q, 0)),
+				dash(col_text(q, 0)));
+		}
+		free(block);
+	}
+	if (n)
+		fputc('\n', out->f);
+	free(sql);
+	return n;
+}
+
+/* The panels, and below them one that holds the key alone */
+static bool draw_cycles(struct drawing *d, sqlite3 *db, const char *clock,
+			const char *name)
+{
+	FILE *gp = d->gp.f;
+	struct memo panels;
+	sqlite3_stmt *q;
+	size_t n = 0;
+	int entries = 0;
+
+	memo_begin(&panels);
+	for (size_t i = 0; i < ARRAY_SIZE(cycle_panels); i++)
+		n += put_cycle_panel(&panels, gp, db, clock, name, i);
+	put_multi(d, 90 + 200 * (int)(n + 1), (int)n + 1);
+	fprintf(gp,
+		"unset key\nset tmargin 3\nset bmargin 2\nset xtics 1 font ',12'\nset ytics font ',12'\nset yrange [0:*]\nset autoscale xfix\nset offsets 0.3, 0.3, graph 0.1, 0\nset title offset 0,-0.4\n%s"
+		"unset title\nunset border\nunset tics\nunset grid\nset offsets\nset key center center maxrows 6 reverse Left samplen 2.2\nplot [0:1] [0:1] ",
+		memo_end(&panels));
+	for (q = cycle_arms(db, clock, name); db_next(&q);) {
+		fprintf(gp,
+			"%sNaN with linespoints lw 2 pt 7 ps 0.5 lc rgb '%s' dt %s title ",
+			entries++ ? ", \\\n  " : "", colour(col_text(q, 0)),
+			dash(col_text(q, 0)));
+		put_quoted(gp, col_text(q, 0));
+	}
+	fputs("\nunset multiplot\n", gp);
+	free(panels.s);
+	return n;
+}
+
 static bool draw_filecow(struct drawing *d, sqlite3 *db, const char *clock,
 			 const char *name)
 {
@@ -190,6 +284,9 @@ static const struct {
 	{ "fork", "fork() of a second snapshot",
 	  "How to read it: what fork() takes, by size of the process, when its pages are as the COW faults of an earlier snapshot left them (both axes logarithmic). Lower is better.",
 	  draw_fork },
+	{ "cycles", "Snapshot after snapshot",
+	  "How to read it: the number of the snapshot against what it costs. All of a snapshot is fork(), preparation, writes and the child's end, per page written. A line that rises from the first snapshot to the second has lost what made the first one cheap. Lower is better.",
+	  draw_cycles },
 	{ "filecow", "The first write to a page of a private file mapping",
 	  "How to read it: the cost per page written as a ratio to baseline, by pattern; fresh: nothing was mapped before; mapped: each page had been read. The line is one page per fault. Lower is better.",
 	  draw_filecow },

@@ -54,6 +54,7 @@ struct table *table_prefork(const struct report *rep, enum cow_clock clock);
 struct table *table_fork(const struct report *rep, enum cow_clock clock);
 struct table *table_filecow(const struct report *rep, enum cow_clock clock);
 struct table *table_clone(const struct report *rep, enum cow_clock clock);
+struct table *table_cycles(const struct report *rep, enum cow_clock clock);
 struct table *table_startup(const struct report *rep, enum cow_clock clock);
 struct table *table_programs(const struct report *rep, enum cow_clock clock);
 struct table *table_limits(const struct report *rep, enum cow_clock clock);

@@ -53,7 +53,8 @@ void section_findings(const struct report *rep, struct doc *doc)
 		run->env.git, run->env.date);
 	for (int i = 0; i < FINDINGS; i++) {
 		s = finding(run->db, i);
-		doc_put(doc, DOC_STEP, "%s", s);
+		if (s)
+			doc_put(doc, DOC_STEP, "%s", s);
 		free(s);
 	}
 	s = run_sentence(run);

@@ -6,6 +6,7 @@
  * An arm with a folder of the experiment has its row, whatever is in there.
  */
 #define _GNU_SOURCE
+#include "cycles.h"
 #include "report.h"
 
 #define ARMS \
@@ -142,6 +143,27 @@ struct table *table_clone(const struct report *rep, enum cow_clock clock)
 	table_note(
 		t,
 		"Processes that map one file privately, as virtual machines do that start from one snapshot; nothing is mapped before. Each writes so many percent of the pages: one contiguous part (dense), pages all over the file (scattered), or, in their order, the pages that a guest of 256 MiB with Redis wrote first after it was resumed from a snapshot (resume; scripts/trace/record). The time includes that of two clock reads. %s",
+		unit_note(clock));
+	return t;
+}
+
+/* Snapshot after snapshot: the first, the second and the last */
+struct table *table_cycles(const struct report *rep, enum cow_clock clock)
+{
+	struct table *t = query(
+		rep, clock, "cycles", 3,
+		"WITH " CYCLES
+		"SELECT a.pattern || iif(a.percent = 100, '', ' ' || a.percent || '%') AS writes, a.arm AS arm, a.cycle AS snapshot, num(a.fork, 2) AS 'fork ms/GB', num(a.fork / b.fork, 3) AS ratio, num(a.prepare / 1e6, 2) AS 'prepare ms', num(a.write, 0) AS 'ns per write', num(a.write / b.write, 3) AS ratio, num(a.p99 / 1e3, 1) AS 'p99 us', num(a.p999 / 1e3, 1) AS 'p99.9 us', num(a.max / 1e3, 1) AS 'max us',"
+		" num(a.end, 2) AS 'end ms/GB', num(a.end / b.end, 3) AS ratio, num(a.whole, 0) AS 'all, ns per page', num(a.whole / b.whole, 3) AS ratio, num(a.memory / 1024, 0) AS 'memory MiB', num(a.huge / 1024, 0) AS 'huge MiB left' "
+		"FROM c a LEFT JOIN c b ON b.clock = a.clock AND b.pattern = a.pattern AND b.percent = a.percent AND b.cycle = a.cycle AND b.arm = 'baseline' WHERE a.clock = ?1 AND ?2 = 'cycles' AND (a.cycle <= 2 OR a.cycle = (SELECT max(cycle) FROM c d WHERE d.clock = a.clock AND d.pattern = a.pattern AND d.percent = a.percent)) "
+		"ORDER BY a.pattern COLLATE workload, a.percent, a.arm COLLATE arm, a.cycle");
+
+	if (!t)
+		return NULL;
+	table_title(t, "Snapshot after snapshot (%s)", clock_name(clock));
+	table_note(
+		t,
+		"A region is shared with a child that does not write, written by the parent, and the child is killed; then again. Ratios to baseline, which has small pages, of the same snapshot. prepare: the call after fork() (thp-manual_cow), MADV_COLLAPSE after the child's end (thp-collapse), CPU time of khugepaged or of cowwarm.so's thread, also while the parent writes. khugepaged sleeps in all arms but thp-khugepaged. all: fork(), prepare, writes and end, per page written. memory: Pss of both processes after the writes. huge: what of the region is in huge pages when the next snapshot begins. %s",
 		unit_note(clock));
 	return t;
 }

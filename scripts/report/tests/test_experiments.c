@@ -15,6 +15,9 @@
 #define REDIS_REQUEST \
 	"phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,faults,cpu_ns,wait_ns,verified\n"
 
+#define CYCLES_HEAD \
+	"pattern,percent,cycle,size,writes,pages,fork_ns,prepare_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,faults,end_ns,memory_kb,huge_kb,fork_ms_per_gb,end_ms_per_gb\n"
+
 static char *tmp;
 
 static int PRINTF(1, 2) sh(const char *fmt, ...)
@@ -115,6 +118,15 @@ static int setup(void **state)
 	    "dense,30,4,1024,2000,1,50,4,60000,6,70000,103,1280\n"
 	    "resume,3,4,512,4500,1,50,4,60000,6,70000,256,512\n"
 	    "resume,COWLAB_END $(x),4,512,4500,1,50,4,60000,6,70000,256,512\n");
+	put("baseline.cycles.1/cycles.csv", CYCLES_HEAD
+	    "seq,100,1,16777216,4096,4096,625000,0,4000,1,3900,4,12000,15000,21000,4096,4500000,36000,0,40,288\n"
+	    "seq,100,2,16777216,4096,4096,625000,0,4000,1,3900,4,12000,15000,21000,4096,4500000,36000,0,40,288\n"
+	    "seq,100,3,16777216,4096,4096,625000,0,4000,1,3900,4,12000,15000,21000,4096,4500000,36000,0,40,288\n"
+	    "seq,100,4,16777216,4096,4096,625000,0,4000,1,3900,4,12000,15000,21000,4096,4500000,36000,0,40,288\n");
+	put("thp.cycles.1/cycles.csv", CYCLES_HEAD
+	    "seq,100,1,16777216,4096,4096,125000,0,4000,1,3900,4,12000,15000,21000,4096,250000,36000,0,8,16\n"
+	    "seq,100,4,16777216,4096,4096,640000,1024000,3000,1,3900,4,12000,15000,21000,4096,4500000,36000,16384,41,288\n"
+	    "rand,10,COWLAB_END,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1\n");
 	put("baseline.startup.1/startup.csv",
 	    "program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied\n"
 	    "git,1,1700000,125,0,3700,43,43\ngit,2,1710000,125,0,3700,43,43\n");
@@ -225,6 +237,19 @@ static void test_report(void **state)
 	assert_true(report_has(
 		"report.md",
 		"| resume | 3 | adaptive | 4500 | 0.900 | 50 | 60000 | 70000 | 0.500 | 0.50 | 1.000 |"));
+	/* The sum: 640000 + 1024000 + 3000 * 4096 + 4500000 ns for 4096 pages. */
+	assert_true(report_has(
+		"report.md",
+		"| seq | thp | 4 | 41.00 | 1.025 | 1.02 | 3000 | 0.750 | 12.0 | 15.0 | 21.0 | 288.00 | 1.000 | 4505 | 0.858 | 35 | 16 |"));
+	/* Of the snapshots the first, the second and the last. */
+	assert_true(report_has("report.md", "| seq | baseline | 2 | 40.00 |"));
+	assert_false(report_has("report.md", "| seq | baseline | 3 | 40.00 |"));
+	assert_true(report_has(
+		"report.md",
+		"Huge pages do not survive snapshots: with thp, fork() of snapshot 1 takes 8.0 emulated ms per GB, of snapshot 4 41.0; baseline's takes 40.0."));
+	assert_true(report_has("plots/wall-cycles.svg", "sequential writes"));
+	assert_false(report_has("plots/wall-cycles.svg", "random writes"));
+	assert_false(report_has("plots/wall-cycles.svg", "COWLAB_END"));
 	assert_true(report_has("plots/wall-clone.svg", "dense-30%"));
 	assert_true(report_has("plots/wall-clone.svg", "resume-3%"));
 	assert_false(report_has("plots/wall-clone.svg", "COWLAB_END"));
