@@ -15,6 +15,7 @@
 #				(filecow.c)
 #	clone			clones that map one file, and write parts of it or
 #				what a resumed guest writes: clone.csv (clonecow.c)
+#	cycles			snapshot after snapshot: cycles.csv (cycles.c)
 #	startup			starts of the programs in /startup, with a warm and a
 #				cold page cache: startup.csv (startcost.c)
 #	programs		starts of those in /programs: startup.csv
@@ -32,7 +33,7 @@ experiment() {
 	case $2 in
 	redis64) redis "$1" 64 "$3" ;;
 	redis32k) redis "$1" 32768 "$3" ;;
-	prefork | fork | scaling | memory | filecow | clone | startup | programs)
+	prefork | fork | scaling | memory | filecow | clone | cycles | startup | programs)
 		experiment_"$2" "$1" "$3" ;;
 	*)
 		echo "unknown experiment $2" >&2
@@ -174,6 +175,35 @@ experiment_clone() {
 		clonecow ${options#--kind 4k} --layout $layout --size "$size" --seed "$2" \
 			--csv >"$cell_dir"/rows || return 1
 		append "$cell_dir"/clone.csv <"$cell_dir"/rows || return 1
+	done
+	rm "$cell_dir"/rows
+}
+
+# An arm whose knob this module does not have is left out; its folder holds the
+# counters alone.
+experiment_cycles() {
+	if [ "$1" = thp-huge_window ] && [ ! -e "$COWLAB"/huge_window ]; then
+		echo "cycles: arm $1 is left out: this module has no knob huge_window"
+		return
+	fi
+	# Otherwise it makes a huge page now and then in every arm.
+	set_khugepaged 3600000 || return 1
+	options=$(set_arm "$1") || return 1
+	preload=
+	if [ "$1" = thp-cowwarm ]; then
+		# The dynamic linker would only warn.
+		[ -e /lib/cowwarm.so ] || {
+			echo "no /lib/cowwarm.so" >&2
+			return 1
+		}
+		preload="env LD_PRELOAD=/lib/cowwarm.so COWWARM_BUDGET=512M"
+	fi
+	for writes in "seq 100" "rand 10" "rand 50" "zipf 100"; do
+		# shellcheck disable=SC2086
+		$preload cycles $options --pattern ${writes% *} --percent ${writes#* } \
+			--size "$(pick 16M "${COW_size:-128M}")" --cycles "$(pick 3 8)" \
+			--seed "$2" --csv >"$cell_dir"/rows || return 1
+		append "$cell_dir"/cycles.csv <"$cell_dir"/rows || return 1
 	done
 	rm "$cell_dir"/rows
 }

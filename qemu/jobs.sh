@@ -21,16 +21,43 @@ set_sizes() {
 	done
 }
 
-# set_window POLICY WINDOW LARGE-FOLIO. The region consists of small pages; only
-# copies may be large.
-set_window() {
+# set_policy POLICY WINDOW LARGE-FOLIO
+set_policy() {
 	echo "$1" >"$COWLAB"/policy
 	echo "$2" >"$COWLAB"/window
 	echo "$3" >"$COWLAB"/large_folio
 	set_sizes madvise 16 32 64 128
-	set_sizes never 2048
 	echo 1 >"$COWLAB"/precopy
+}
+
+# set_window POLICY WINDOW LARGE-FOLIO. The region consists of small pages; only
+# copies may be large.
+set_window() {
+	set_policy "$@"
+	set_sizes never 2048
 	echo --kind 4k --large-copies
+}
+
+# set_khugepaged MILLISECONDS: how long khugepaged sleeps between scans, each of all
+# memory. unset_arm restores its knobs, which are saved in a file: set_arm runs in a
+# shell of its own.
+khugepaged_saved=/tmp/khugepaged.saved
+set_khugepaged() {
+	[ -e $khugepaged_saved ] ||
+		(cd $thp/khugepaged && grep . pages_to_scan scan_sleep_millisecs \
+			alloc_sleep_millisecs max_ptes_shared) >$khugepaged_saved || return 1
+	echo 1000000 >$thp/khugepaged/pages_to_scan
+	echo 10 >$thp/khugepaged/alloc_sleep_millisecs
+	echo 511 >$thp/khugepaged/max_ptes_shared
+	echo "$1" >$thp/khugepaged/scan_sleep_millisecs
+}
+
+unset_khugepaged() {
+	[ -e $khugepaged_saved ] || return 0
+	while IFS=: read -r knob value; do
+		echo "$value" >$thp/khugepaged/"$knob"
+	done <$khugepaged_saved
+	rm $khugepaged_saved
 }
 
 # Set up an arm; print the options of cowbench for it.
@@ -72,6 +99,25 @@ set_arm() {
 		*) echo "$options --prepare $1" ;;
 		esac
 		;;
+	# Huge pages that are written after one fork() and shared by the next: with
+	# windows, and with what else may keep them huge. For cycles.c.
+	thp-adaptive)
+		set_policy adaptive 32 1
+		echo --kind thp
+		;;
+	thp-huge_window)
+		set_policy adaptive 32 1
+		echo 1 >"$COWLAB"/huge_window || return 1
+		echo --kind thp
+		;;
+	thp-manual_cow) echo --kind thp --prepare manual_cow ;;
+	thp-cowwarm) echo --kind thp --prepare threads ;;
+	thp-collapse) echo --kind thp --prepare collapse ;;
+	thp-khugepaged)
+		# As busy as an administrator may make it.
+		set_khugepaged 10 || return 1
+		echo --kind thp --prepare khugepaged
+		;;
 	*)
 		echo "unknown arm $1" >&2
 		return 1
@@ -81,6 +127,8 @@ set_arm() {
 
 unset_arm() {
 	echo 0 >"$COWLAB"/precopy
+	[ ! -e "$COWLAB"/huge_window ] || echo 0 >"$COWLAB"/huge_window
+	unset_khugepaged
 	echo 0 >"$COWLAB"/file
 	set_sizes never 16 32 64 128
 	set_sizes inherit 2048

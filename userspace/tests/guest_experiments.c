@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define OUT "/tmp/experiments"
 
@@ -222,6 +223,101 @@ static void test_memory(void **state)
 		result("fixed", "memory", "memory.csv", "sparse8", "kills"));
 }
 
+static uint64_t cycle_result(const char *arm, const char *row, const char *key)
+{
+	return result(arm, "cycles", "cycles.csv", row, key);
+}
+
+/* Three snapshots of 16 MiB: what an earlier one leaves of the huge pages. */
+static void test_cycles(void **state)
+{
+	static const char *const cheap[] = { "adaptive", "thp-adaptive" };
+	size_t i;
+
+	(void)state;
+	experiment("baseline", "cycles");
+	experiment("thp", "cycles");
+	for (i = 1; i <= 3; i++) {
+		char row[16];
+
+		snprintf(row, sizeof(row), "seq,100,%zu", i);
+		/* The region's pages, and some of its own. */
+		assert_in_range(cycle_result("baseline", row, "faults"), 4096,
+				4096 + 64);
+		assert_in_range(cycle_result("thp", row, "faults"), 4096,
+				4096 + 64);
+		assert_int_equal(cycle_result("thp", row, "huge_kb"), 0);
+	}
+	/* Two copies where all is written, little more than one where 10% are. */
+	assert_in_range(cycle_result("thp", "seq,100,2", "memory_kb"), 32 << 10,
+			40 << 10);
+	assert_in_range(cycle_result("thp", "rand,10,2", "memory_kb"),
+			(16 << 10) + 409 * 4, 26 << 10);
+	for (i = 0; i < ARRAY_SIZE(cheap); i++) {
+		experiment(cheap[i], "cycles");
+		assert_true(cycle_result(cheap[i], "seq,100,3", "faults") <
+			    4096 / 8);
+		assert_in_range(cycle_result(cheap[i], "rand,10,3", "faults"),
+				400, 409 + 64);
+	}
+	experiment("thp-manual_cow", "cycles");
+	assert_in_range(cycle_result("thp-manual_cow", "seq,100,3", "faults"),
+			0, 64);
+	assert_true(cycle_result("thp-manual_cow", "seq,100,3", "prepare_ns"));
+}
+
+/* What makes huge pages again, and that the knobs of the machine come back. */
+static void test_cycles_repaired(void **state)
+{
+	static const char knobs[] =
+		"cd /sys/kernel/mm/transparent_hugepage/khugepaged && grep . pages_to_scan scan_sleep_millisecs alloc_sleep_millisecs max_ptes_shared";
+	char command[512];
+
+	(void)state;
+	experiment("thp-collapse", "cycles");
+	assert_int_equal(cycle_result("thp-collapse", "rand,50,2", "huge_kb"),
+			 16 << 10);
+	assert_true(cycle_result("thp-collapse", "rand,50,2", "prepare_ns"));
+	snprintf(command, sizeof(command), "%s >%s.before", knobs, OUT);
+	assert_int_equal(system(command), 0);
+	experiment("thp-khugepaged", "cycles");
+	assert_true(cycle_result("thp-khugepaged", "seq,100,2", "huge_kb"));
+	assert_true(cycle_result("thp-khugepaged", "seq,100,2", "prepare_ns"));
+	snprintf(command, sizeof(command), "(%s) | cmp - %s.before", knobs,
+		 OUT);
+	assert_int_equal(system(command), 0);
+}
+
+/* cowwarm.so runs in a thread, and only beside the program. */
+static void test_cycles_warm(void **state)
+{
+	(void)state;
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip();
+	experiment("thp-cowwarm", "cycles");
+	assert_true(cycle_result("thp-cowwarm", "seq,100,2", "prepare_ns"));
+}
+
+/* Without the knob nothing is measured, and nothing fails. */
+static void test_cycles_knob(void **state)
+{
+	static const char knob[] = "/sys/kernel/debug/cowlab/huge_window";
+
+	(void)state;
+	experiment("thp-huge_window", "cycles");
+	if (access(knob, F_OK)) {
+		assert_int_equal(
+			access(OUT
+			       "/experiments/thp-huge_window.cycles.1/cycles.csv",
+			       F_OK),
+			-1);
+		return;
+	}
+	assert_true(cycle_result("thp-huge_window", "seq,100,3", "faults") <
+		    4096 / 8);
+	assert_string_equal(file_text(knob), "0\n");
+}
+
 static int clear(void **state)
 {
 	(void)state;
@@ -236,6 +332,10 @@ int main(void)
 		cmocka_unit_test(test_scaling),
 		cmocka_unit_test(test_clone),
 		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_cycles),
+		cmocka_unit_test(test_cycles_repaired),
+		cmocka_unit_test(test_cycles_warm),
+		cmocka_unit_test(test_cycles_knob),
 		cmocka_unit_test_setup_teardown(test_redis, one_cpu, all_cpus),
 	};
 
