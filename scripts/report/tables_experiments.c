@@ -163,7 +163,7 @@ struct table *table_cycles(const struct report *rep, enum cow_clock clock)
 	table_title(t, "Snapshot after snapshot (%s)", clock_name(clock));
 	table_note(
 		t,
-		"A region is shared with a child that does not write, written by the parent, and the child is killed; then again. Ratios to baseline, which has small pages, of the same snapshot. prepare: the call after fork() (thp-manual_cow), MADV_COLLAPSE after the child's end (thp-collapse), CPU time of khugepaged or of cowwarm.so's thread, also while the parent writes. khugepaged sleeps in all arms but thp-khugepaged. all: fork(), prepare, writes and end, per page written. memory: Pss of both processes after the writes. huge: what of the region is in huge pages when the next snapshot begins. %s",
+		"A region is shared with a child that does not write, written by the parent, and the child is killed; then again. Ratios to baseline, which has small pages, of the same snapshot. prepare: the call after fork() (thp-manual_cow), MADV_COLLAPSE after the child's end (thp-collapse), CPU time of khugepaged or of cowwarm.so's thread; on one core without that during the writes, which wait for it. khugepaged sleeps in all arms but thp-khugepaged. all: fork(), prepare, writes and end, per page written. memory: Pss of both processes after the writes. huge: what of the region is in huge pages when the next snapshot begins. %s",
 		unit_note(clock));
 	return t;
 }
