@@ -172,7 +172,7 @@ static void test_values(void **state)
 
 	(void)state;
 	experiments_load(db, tmp);
-	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 21);
+	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 23);
 	/* The median of three rounds; and none where nothing can be read. */
 	assert_true(value(db, "wall", "baseline", "prefork", "avg_ns", all) ==
 		    12);
