@@ -39,8 +39,11 @@
 #endif
 
 /* Races: for how long, and how many threads write. */
-#define RACE_SECONDS 6
+#define RACE_SECONDS 3
 #define WRITERS 2
+#define RACE_BLOCKS 16
+#define RACE_BYTES (RACE_BLOCKS * HUGE_BYTES)
+#define RACE_PAGES (RACE_BLOCKS * BLOCK_PAGES)
 
 static uint64_t huge_kb(const struct cow *cow)
 {
@@ -60,6 +63,31 @@ static size_t own_pages(const struct cow *cow, size_t first, size_t count)
 	return own;
 }
 
+static uint64_t huge_allocations(void)
+{
+	return file_field("/proc/vmstat", "thp_fault_alloc ");
+}
+
+/* Another process, which shares this one's memory until it is killed. */
+static pid_t sharer(void)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	assert_true(child > 0);
+	return child;
+}
+
+static void end_sharer(pid_t child)
+{
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 static int break_cow(const struct cow *cow, bool populate)
 {
 	if (populate)
@@ -70,6 +98,7 @@ static int break_cow(const struct cow *cow, bool populate)
 /* Snapshot after snapshot the huge pages stay, and no write takes a fault. */
 static void test_whole(void **state)
 {
+	uint64_t free_before = file_field("/proc/vmstat", "nr_free_pages ");
 	unsigned int populate, cycle;
 	struct cow cow;
 
@@ -78,17 +107,9 @@ static void test_whole(void **state)
 		knob_set("precopy", populate ? "1" : "0");
 		cow_share(&cow, BYTES, COW_THP);
 		for (cycle = 0; cycle < 3; cycle++) {
-			uint64_t before = anon_pages();
-			pid_t child = 0;
+			pid_t child = cycle ? sharer() : 0;
+			uint64_t before, huge = huge_allocations();
 
-			if (cycle) {
-				child = fork();
-				if (!child) {
-					prctl(PR_SET_PDEATHSIG, SIGKILL);
-					pause();
-				}
-				assert_true(child > 0);
-			}
 			assert_int_equal(own_pages(&cow, 0, PAGES), 0);
 			before = anon_pages();
 			assert_int_equal(break_cow(&cow, populate), 0);
@@ -96,21 +117,22 @@ static void test_whole(void **state)
 					PAGES + 64);
 			assert_int_equal(own_pages(&cow, 0, PAGES), PAGES);
 			assert_int_equal(huge_kb(&cow), BYTES / 1024);
+			assert_int_equal(huge_allocations() - huge, BLOCKS);
 			/* The first fork() made the rest of us shared, too. */
 			rseq_settle();
 			assert_int_equal(cow_write(&cow, 0, 1), 0);
 			cow_check(&cow, 0, 1);
 			assert_int_equal(huge_kb(&cow), BYTES / 1024);
-			if (child) {
-				kill(child, SIGKILL);
-				assert_int_equal(waitpid(child, NULL, 0),
-						 child);
-			}
+			if (child)
+				end_sharer(child);
 			cow_end_holder(&cow);
 		}
 		cow_release(&cow);
 	}
 	knob_set("precopy", "0");
+	/* Six times as much was replaced. */
+	assert_true(file_field("/proc/vmstat", "nr_free_pages ") + 2 * PAGES >
+		    free_before);
 }
 
 /* The child keeps what it had, to the last byte. */
@@ -187,6 +209,15 @@ static void test_reuse(void **state)
 	assert_int_equal(frame & PM_FRAME, after & PM_FRAME);
 	assert_int_equal(huge_kb(&cow), BYTES / 1024);
 	cow_check(&cow, PAGES, 1);
+
+	/* Ours alone, although the PMD is read-only and somebody forks. */
+	assert_int_equal(mprotect(cow.base, BYTES, PROT_READ), 0);
+	assert_int_equal(mprotect(cow.base, BYTES, PROT_READ | PROT_WRITE), 0);
+	assert_int_equal(manual_cow(cow.base, BYTES, 0), 0);
+	assert_true(pagemap_entries(cow.base, &after, 1));
+	assert_int_equal(frame & PM_FRAME, after & PM_FRAME);
+	assert_int_equal(huge_kb(&cow), BYTES / 1024);
+	cow_check(&cow, PAGES, 1);
 	cow_release(&cow);
 }
 
@@ -194,9 +225,11 @@ static void test_reuse(void **state)
 static void test_not_wanted(void **state)
 {
 	struct cow cow;
+	uint64_t huge;
 
 	(void)state;
 	cow_share(&cow, BYTES, COW_THP);
+	huge = huge_allocations();
 	/* By advice for one block, by the size's switch, by the limit of copies. */
 	assert_int_equal(madvise(cow.base, HUGE_BYTES, MADV_NOHUGEPAGE), 0);
 	assert_int_equal(manual_cow(cow.base, HUGE_BYTES, 0), 0);
@@ -210,9 +243,8 @@ static void test_not_wanted(void **state)
 	assert_int_equal(own_pages(&cow, BLOCK_PAGES, BLOCK_PAGES),
 			 BLOCK_PAGES);
 
-	assert_int_equal(prctl(PR_SET_COW, PR_COW_DEFAULT, PR_COW_ORDER_MAX, 0,
-			       0),
-			 0);
+	assert_int_equal(
+		prctl(PR_SET_COW, PR_COW_DEFAULT, PR_COW_ORDER_MAX, 0, 0), 0);
 	assert_int_equal(manual_cow(cow.base + 2 * HUGE_BYTES, HUGE_BYTES, 0),
 			 0);
 	assert_int_equal(prctl(PR_SET_COW, PR_COW_DEFAULT, 0, 0, 0), 0);
@@ -222,6 +254,12 @@ static void test_not_wanted(void **state)
 	/* Only the last is still a huge page: the shared one. */
 	assert_int_equal(huge_kb(&cow), BLOCK_KB);
 	assert_int_equal(own_pages(&cow, 3 * BLOCK_PAGES, BLOCK_PAGES), 0);
+	assert_int_equal(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
+	assert_int_equal(manual_cow(cow.base + 3 * HUGE_BYTES, HUGE_BYTES, 0),
+			 0);
+	assert_int_equal(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0), 0);
+	assert_int_equal(huge_kb(&cow), 0);
+	assert_int_equal(huge_allocations() - huge, 0);
 	cow_check(&cow, PAGES, 1);
 	cow_release(&cow);
 }
@@ -259,6 +297,7 @@ static void test_pinned(void **state)
 	struct pin_longterm_test pin = { 0 };
 	uint64_t frame, after;
 	struct cow cow;
+	pid_t child;
 	int fd;
 
 	(void)state;
@@ -274,12 +313,7 @@ static void test_pinned(void **state)
 	pin.flags = 1;
 	assert_int_equal(ioctl(fd, PIN_LONGTERM_TEST_START, &pin), 0);
 	assert_true(pagemap_entries(cow.base + 5 * PAGE_BYTES, &frame, 1));
-	cow.holder = fork();
-	if (!cow.holder) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		pause();
-	}
-	assert_true(cow.holder > 0);
+	child = sharer();
 	assert_int_equal(manual_cow(cow.base, BYTES, 0), 0);
 	assert_true(pagemap_entries(cow.base + 5 * PAGE_BYTES, &after, 1));
 	assert_int_equal(frame & PM_FRAME, after & PM_FRAME);
@@ -288,9 +322,7 @@ static void test_pinned(void **state)
 	cow_check(&cow, 0, 1);
 	assert_int_equal(ioctl(fd, PIN_LONGTERM_TEST_STOP, 0), 0);
 	close(fd);
-	kill(cow.holder, SIGKILL);
-	assert_int_equal(waitpid(cow.holder, NULL, 0), cow.holder);
-	cow.holder = 0;
+	end_sharer(child);
 	cow_release(&cow);
 }
 
@@ -299,7 +331,7 @@ static void test_userfaultfd(void **state)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = { 0 };
-	struct cow cow;
+	struct cow cow, rest;
 	int fd;
 
 	(void)state;
@@ -313,6 +345,11 @@ static void test_userfaultfd(void **state)
 	reg.mode = UFFDIO_REGISTER_MODE_MISSING;
 	assert_int_equal(ioctl(fd, UFFDIO_REGISTER, &reg), 0);
 	assert_int_equal(manual_cow(cow.base, BYTES, 0), 0);
+	/* smaps shows the block as a mapping of its own. */
+	assert_int_equal(huge_kb(&cow), 0);
+	rest = cow;
+	rest.base += HUGE_BYTES;
+	assert_int_equal(huge_kb(&rest), (BLOCKS - 1) * BLOCK_KB);
 	close(fd);
 	assert_int_equal(own_pages(&cow, 0, PAGES), PAGES);
 	cow_check(&cow, PAGES, 1);
@@ -374,23 +411,18 @@ static void test_zero_page(void **state)
 static void test_lazyfree(void **state)
 {
 	struct cow cow;
+	pid_t child;
 
 	(void)state;
 	cow_share(&cow, BYTES, COW_THP);
 	cow_end_holder(&cow);
 	assert_int_equal(madvise(cow.base, BYTES, MADV_FREE), 0);
-	cow.holder = fork();
-	if (!cow.holder) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		pause();
-	}
-	assert_true(cow.holder > 0);
+	child = sharer();
 	assert_int_equal(manual_cow(cow.base, BYTES, 0), 0);
 	assert_int_equal(own_pages(&cow, 0, PAGES), PAGES);
+	assert_int_equal(huge_kb(&cow), 0);
 	cow_check(&cow, PAGES, 1);
-	kill(cow.holder, SIGKILL);
-	assert_int_equal(waitpid(cow.holder, NULL, 0), cow.holder);
-	cow.holder = 0;
+	end_sharer(child);
 	cow_release(&cow);
 }
 
@@ -422,6 +454,51 @@ static void test_parts_of_copy(void **state)
 }
 
 /*
+ * A thread that reads a page all the time has the old one in its TLB. It must see
+ * a write to the copy.
+ */
+static struct {
+	volatile uint64_t *word;
+	atomic_uint seen;
+	atomic_bool stop;
+} watch;
+
+static void *watcher(void *arg)
+{
+	(void)arg;
+	while (!watch.stop)
+		watch.seen = *watch.word;
+	return NULL;
+}
+
+static void test_other_tlb(void **state)
+{
+	pthread_t thread;
+	struct cow cow;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 8; i++) {
+		cow_share(&cow, BYTES, COW_THP);
+		watch.word = (uint64_t *)(cow.base + i * 64 * PAGE_BYTES);
+		watch.seen = 0;
+		watch.stop = false;
+		assert_int_equal(pthread_create(&thread, NULL, watcher, NULL),
+				 0);
+		while (!watch.seen)
+			sched_yield();
+		assert_int_equal(manual_cow(cow.base, BYTES, 0), 0);
+		assert_int_equal(huge_kb(&cow), BYTES / 1024);
+		*watch.word = 4711;
+		usleep(20000);
+		watch.stop = true;
+		pthread_join(thread, NULL);
+		assert_int_equal(watch.seen, 4711);
+		cow_release(&cow);
+	}
+}
+
+/*
  * Races. Writers count in words of their own, in each page. Meanwhile the process
  * forks, breaks COW, and something disturbs it. A child sees one count that does
  * not change; nobody loses a write.
@@ -429,7 +506,9 @@ static void test_parts_of_copy(void **state)
 static struct {
 	unsigned char *base;
 	atomic_bool stop;
-	uint32_t counts[WRITERS][PAGES];
+	atomic_bool pause; /* writers are to wait, */
+	atomic_uint waiting; /* and so many do */
+	uint32_t counts[WRITERS][RACE_PAGES];
 	void (*disturb)(unsigned int round);
 } race;
 
@@ -447,8 +526,14 @@ static void *race_writer(void *arg)
 		_Atomic uint32_t *word;
 		size_t page;
 
+		if (race.pause) {
+			race.waiting++;
+			while (race.pause)
+				sched_yield();
+			race.waiting--;
+		}
 		rng = rng * 6364136223846793005ULL + 1442695040888963407ULL;
-		page = (rng >> 33) % PAGES;
+		page = (rng >> 33) % RACE_PAGES;
 		word = race_word(page, me);
 		/* No other thread has it: a plain load and store would do. */
 		if (atomic_load_explicit(word, memory_order_relaxed) !=
@@ -456,6 +541,8 @@ static void *race_writer(void *arg)
 			return (void *)1;
 		atomic_store_explicit(word, ++race.counts[me][page],
 				      memory_order_relaxed);
+		/* A write splits a huge page: leave some to be copied. */
+		usleep(200);
 	}
 	return NULL;
 }
@@ -473,12 +560,12 @@ static void *race_disturber(void *arg)
 /* In a child: is the snapshot whole, and does it stay as it is? */
 static int race_snapshot(void)
 {
-	static uint32_t first[WRITERS][PAGES];
+	static uint32_t first[WRITERS][RACE_PAGES];
 	size_t page, me;
 	int pass;
 
 	for (pass = 0; pass < 2; pass++) {
-		for (page = 0; page < PAGES; page++)
+		for (page = 0; page < RACE_PAGES; page++)
 			for (me = 0; me < WRITERS; me++) {
 				uint32_t now = *race_word(page, me);
 
@@ -496,15 +583,16 @@ static void run_race(void (*disturb)(unsigned int round))
 	pthread_t threads[WRITERS + 1];
 	struct timespec start, now;
 	unsigned int rounds = 0;
+	uint64_t huge;
 	size_t me, page;
 	void *lost;
 
-	race.base = mmap(NULL, BYTES + HUGE_BYTES, PROT_READ | PROT_WRITE,
+	race.base = mmap(NULL, RACE_BYTES + HUGE_BYTES, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert_ptr_not_equal(race.base, MAP_FAILED);
 	race.base += HUGE_BYTES - (uintptr_t)race.base % HUGE_BYTES;
-	madvise(race.base, BYTES, MADV_HUGEPAGE);
-	memset(race.base, 0, BYTES);
+	madvise(race.base, RACE_BYTES, MADV_HUGEPAGE);
+	memset(race.base, 0, RACE_BYTES);
 	memset(race.counts, 0, sizeof(race.counts));
 	race.stop = false;
 	race.disturb = disturb;
@@ -516,20 +604,26 @@ static void run_race(void (*disturb)(unsigned int round))
 					NULL),
 			 0);
 	clock_gettime(CLOCK_MONOTONIC, &start);
+	huge = huge_allocations();
 	do {
 		int status;
-		pid_t child = fork();
+		pid_t child;
 
+		race.pause = true;
+		while (race.waiting != WRITERS)
+			sched_yield();
+		child = fork();
 		if (!child) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			_exit(race_snapshot());
 		}
 		assert_true(child > 0);
-		assert_int_equal(manual_cow(race.base, BYTES, 0), 0);
+		race.pause = false;
+		assert_int_equal(manual_cow(race.base, RACE_BYTES, 0), 0);
 		assert_int_equal(waitpid(child, &status, 0), child);
 		assert_int_equal(status, 0);
 		/* Later rounds begin with huge pages again. */
-		madvise(race.base, BYTES, MADV_COLLAPSE);
+		madvise(race.base, RACE_BYTES, MADV_COLLAPSE);
 		rounds++;
 		clock_gettime(CLOCK_MONOTONIC, &now);
 	} while (now.tv_sec - start.tv_sec < RACE_SECONDS);
@@ -539,12 +633,15 @@ static void run_race(void (*disturb)(unsigned int round))
 		assert_null(lost);
 	}
 	for (me = 0; me < WRITERS; me++)
-		for (page = 0; page < PAGES; page++)
+		for (page = 0; page < RACE_PAGES; page++)
 			assert_int_equal(*race_word(page, me),
 					 race.counts[me][page]);
-	print_message("# %u rounds\n", rounds);
-	assert_true(rounds >= 3);
-	munmap(race.base, BYTES);
+	huge = huge_allocations() - huge;
+	print_message("# %u rounds, %ju copied whole\n", rounds,
+		      (uintmax_t)huge);
+	/* MADV_COLLAPSE is not counted there. */
+	assert_true(rounds >= 3 && huge >= rounds);
+	munmap(race.base, RACE_BYTES);
 }
 
 static void disturb_not(unsigned int round)
@@ -555,7 +652,7 @@ static void disturb_not(unsigned int round)
 
 static void disturb_swap(unsigned int round)
 {
-	madvise(race.base + round % BLOCKS * HUGE_BYTES, HUGE_BYTES,
+	madvise(race.base + round % RACE_BLOCKS * HUGE_BYTES, HUGE_BYTES,
 		round & 4 ? MADV_PAGEOUT : MADV_COLD);
 	usleep(1000);
 }
@@ -574,7 +671,7 @@ static void disturb_migrate(unsigned int round)
 
 static void disturb_split(unsigned int round)
 {
-	unsigned char *page = race.base + round * 7 % PAGES * PAGE_BYTES;
+	unsigned char *page = race.base + round * 7 % RACE_PAGES * PAGE_BYTES;
 
 	/* Splits the VMA and with it the huge page; then they merge again. */
 	mprotect(page, PAGE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC);
@@ -585,7 +682,7 @@ static void disturb_split(unsigned int round)
 static void disturb_gup(unsigned int round)
 {
 	static char data[PAGE_BYTES];
-	struct iovec iov = { race.base + round * 7 % PAGES * PAGE_BYTES,
+	struct iovec iov = { race.base + round * 7 % RACE_PAGES * PAGE_BYTES,
 			     PAGE_BYTES };
 	struct iovec to = { data, PAGE_BYTES };
 	int tube[2];
@@ -602,8 +699,8 @@ static void disturb_gup(unsigned int round)
 static void disturb_populate(unsigned int round)
 {
 	/* A second thread that breaks COW on the same pages. */
-	madvise(race.base, BYTES, MADV_POPULATE_WRITE);
-	manual_cow(race.base + round % BLOCKS * HUGE_BYTES, HUGE_BYTES, 0);
+	madvise(race.base, RACE_BYTES, MADV_POPULATE_WRITE);
+	manual_cow(race.base + round % RACE_BLOCKS * HUGE_BYTES, HUGE_BYTES, 0);
 }
 
 static void test_race_writers(void **state)
@@ -615,7 +712,7 @@ static void test_race_writers(void **state)
 static void test_race_swap(void **state)
 {
 	(void)state;
-	if (!swap_on("64M"))
+	if (!swap_on("128M"))
 		skip();
 	run_race(disturb_swap);
 	swap_off();
@@ -681,16 +778,16 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_whole),	   TEST(test_snapshot),
-		TEST(test_part),	   TEST(test_reuse),
-		TEST(test_not_wanted),	   TEST(test_referenced),
-		TEST(test_pinned),	   TEST(test_userfaultfd),
-		TEST(test_soft_dirty),	   TEST(test_zero_page),
-		TEST(test_lazyfree),	   TEST(test_parts_of_copy),
-		TEST(test_race_writers),   TEST(test_race_swap),
-		TEST(test_race_migration), TEST(test_race_split),
-		TEST(test_race_gup),	   TEST(test_race_two),
-		TEST(test_race_khugepaged),
+		TEST(test_whole),      TEST(test_snapshot),
+		TEST(test_part),       TEST(test_reuse),
+		TEST(test_not_wanted), TEST(test_referenced),
+		TEST(test_pinned),     TEST(test_userfaultfd),
+		TEST(test_soft_dirty), TEST(test_zero_page),
+		TEST(test_lazyfree),   TEST(test_parts_of_copy),
+		TEST(test_other_tlb),  TEST(test_race_writers),
+		TEST(test_race_swap),  TEST(test_race_migration),
+		TEST(test_race_split), TEST(test_race_gup),
+		TEST(test_race_two),   TEST(test_race_khugepaged),
 	};
 
 	if (argc > 1)
