@@ -16,12 +16,21 @@
 #include "policy.h"
 #include "stats.h"
 
-enum stage { COPY, FAULT, FILE_FAULT, HUGETLB_COPY, PMD_SPLIT, NR_STAGES };
+enum stage {
+	COPY,
+	FAULT,
+	FILE_FAULT,
+	HUGE_COPY,
+	HUGETLB_COPY,
+	PMD_SPLIT,
+	NR_STAGES,
+};
 
 static struct cow_hist hists[NR_STAGES] = {
 	[COPY]		= { .name = "copy" },
 	[FAULT]		= { .name = "fault" },
 	[FILE_FAULT]	= { .name = "file_fault" },
+	[HUGE_COPY]	= { .name = "huge_copy" },
 	[HUGETLB_COPY]	= { .name = "hugetlb_copy" },
 	[PMD_SPLIT]	= { .name = "pmd_split" },
 };
@@ -52,6 +61,13 @@ static void probe_copy(void *data, unsigned long address, unsigned int pages,
 {
 	if (wanted())
 		sample(COPY, ns, false);
+}
+
+static void probe_huge(void *data, unsigned long address, unsigned int pages,
+		       u64 ns)
+{
+	if (wanted())
+		sample(HUGE_COPY, ns, false);
 }
 
 static void probe_split(void *data, unsigned long address, unsigned int pages,
@@ -110,6 +126,7 @@ static struct probe {
 	PROBE(cow_file_fault, probe_file, .whole = true),
 	PROBE(cow_hugetlb_copy, probe_hugetlb, .whole = true),
 	PROBE(cow_copy, probe_copy),
+	PROBE(cow_huge_copy, probe_huge),
 	PROBE(cow_pmd_split, probe_split),
 };
 

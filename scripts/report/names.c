@@ -17,7 +17,8 @@ static const char *const workloads[] = {
 };
 
 static const char *const stages[] = {
-	"copy", "fault", "file_fault", "hugetlb_copy", "pmd_split", "touch", "request",
+	"copy",	     "fault", "file_fault", "huge_copy", "hugetlb_copy",
+	"pmd_split", "touch", "request",
 };
 
 static size_t rank(const char *const *list, size_t n, const char *s)

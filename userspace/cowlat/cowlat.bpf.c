@@ -262,6 +262,7 @@ static __always_inline void sample(enum cowlat_stage stage, __u64 address,
 TRACEPOINT(cow_fault, STAGE_FAULT)
 TRACEPOINT(cow_copy, STAGE_COPY)
 TRACEPOINT(cow_file_fault, STAGE_FILE_FAULT)
+TRACEPOINT(cow_huge_copy, STAGE_HUGE_COPY)
 TRACEPOINT(cow_hugetlb_copy, STAGE_HUGETLB_COPY)
 TRACEPOINT(cow_pmd_split, STAGE_PMD_SPLIT)
 

@@ -76,7 +76,7 @@ static const struct argp_option options[] = {
 	  "Times in milliseconds, not nanoseconds", 2 },
 	{ "microseconds", 'u', NULL, 0, "Times in microseconds", 2 },
 	{ "stage", 's', "STAGE", 0,
-	  "What to time: fault (default, with hugetlb_copy), copy, file_fault, hugetlb_copy, pmd_split, a comma-separated list of these, or all; all except fault and file_fault need a patched kernel",
+	  "What to time: fault (default, with hugetlb_copy), copy, file_fault, huge_copy, hugetlb_copy, pmd_split, a comma-separated list of these, or all; all except fault and file_fault need a patched kernel",
 	  2 },
 	{ "processes", 'P', NULL, 0,
 	  "Show the processes with the most fault time", 2 },
@@ -161,7 +161,7 @@ static unsigned int stages(const char *list)
 			    !strncmp(stage_names[i], at, len))
 				break;
 		if (i == NR_STAGES)
-			fail("invalid -s '%s': expected fault, copy, file_fault, hugetlb_copy, pmd_split or all",
+			fail("invalid -s '%s': expected fault, copy, file_fault, huge_copy, hugetlb_copy, pmd_split or all",
 			     list);
 		found |= 1U << i;
 		if (!at[len])

@@ -26,6 +26,7 @@ const char *const stage_names[NR_STAGES] = {
 	[STAGE_FAULT] = "fault",
 	[STAGE_COPY] = "copy",
 	[STAGE_FILE_FAULT] = "file_fault",
+	[STAGE_HUGE_COPY] = "huge_copy",
 	[STAGE_HUGETLB_COPY] = "hugetlb_copy",
 	[STAGE_PMD_SPLIT] = "pmd_split",
 };
@@ -156,6 +157,7 @@ static const char *const tracepoints[NR_STAGES] = {
 	[STAGE_FAULT] = "cow_fault",
 	[STAGE_COPY] = "cow_copy",
 	[STAGE_FILE_FAULT] = "cow_file_fault",
+	[STAGE_HUGE_COPY] = "cow_huge_copy",
 	[STAGE_HUGETLB_COPY] = "cow_hugetlb_copy",
 	[STAGE_PMD_SPLIT] = "cow_pmd_split",
 };

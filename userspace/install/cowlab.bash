@@ -29,7 +29,7 @@ _cowlab() {
 	cowkv:-p | cowkv:--pattern) words='rand seq' ;;
 	cowguest:--accel) words='auto tcg kvm' ;;
 	cowguest:--clock) words='wall icount' ;;
-	cowlat:-s | cowlat:--stage) words='fault copy file_fault hugetlb_copy pmd_split all' ;;
+	cowlat:-s | cowlat:--stage) words='fault copy file_fault huge_copy hugetlb_copy pmd_split all' ;;
 	cowlat:--probe) words='tracepoint fentry kprobe' ;;
 	scaling:-a | scaling:--space) words='shared own' ;;
 	redisload:-k) ;;

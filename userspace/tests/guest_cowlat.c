@@ -747,9 +747,9 @@ static void test_bad_options(void **state)
 	expect_bad("-d nan", "expected seconds");
 	expect_bad("-i 1s", "expected seconds");
 	expect_bad("-s walk",
-		   "fault, copy, file_fault, hugetlb_copy, pmd_split or all");
+		   "fault, copy, file_fault, huge_copy, hugetlb_copy, pmd_split or all");
 	expect_bad("-s fault,",
-		   "fault, copy, file_fault, hugetlb_copy, pmd_split or all");
+		   "fault, copy, file_fault, huge_copy, hugetlb_copy, pmd_split or all");
 	expect_bad("-m -u", "exclude each other");
 	expect_bad("-P -a", "exclude each other");
 	expect_bad("-P -s all", "one stage");

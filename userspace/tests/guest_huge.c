@@ -135,6 +135,27 @@ static void test_whole(void **state)
 		    free_before);
 }
 
+/* Each is timed, as a whole; nothing was split. */
+static void test_timed(void **state)
+{
+	struct stage stage;
+	struct cow cow;
+
+	(void)state;
+	cow_share(&cow, BYTES, COW_THP);
+	knob_set("reset", "1");
+	knob_number("pid", getpid());
+	knob_set("timing", "1");
+	assert_int_equal(manual_cow(cow.base, BYTES, 0), 0);
+	knob_set("timing", "0");
+	knob_set("pid", "0");
+	stage = stage_get("huge_copy");
+	assert_int_equal(stage.count, BLOCKS);
+	assert_true(stage.min && stage.max >= stage.p50);
+	assert_int_equal(stage_get("pmd_split").count, 0);
+	cow_release(&cow);
+}
+
 /* The child keeps what it had, to the last byte. */
 static void test_snapshot(void **state)
 {
@@ -778,16 +799,17 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_whole),      TEST(test_snapshot),
-		TEST(test_part),       TEST(test_reuse),
-		TEST(test_not_wanted), TEST(test_referenced),
-		TEST(test_pinned),     TEST(test_userfaultfd),
-		TEST(test_soft_dirty), TEST(test_zero_page),
-		TEST(test_lazyfree),   TEST(test_parts_of_copy),
-		TEST(test_other_tlb),  TEST(test_race_writers),
-		TEST(test_race_swap),  TEST(test_race_migration),
-		TEST(test_race_split), TEST(test_race_gup),
-		TEST(test_race_two),   TEST(test_race_khugepaged),
+		TEST(test_whole),	    TEST(test_timed),
+		TEST(test_snapshot),	    TEST(test_part),
+		TEST(test_reuse),	    TEST(test_not_wanted),
+		TEST(test_referenced),	    TEST(test_pinned),
+		TEST(test_userfaultfd),	    TEST(test_soft_dirty),
+		TEST(test_zero_page),	    TEST(test_lazyfree),
+		TEST(test_parts_of_copy),   TEST(test_other_tlb),
+		TEST(test_race_writers),    TEST(test_race_swap),
+		TEST(test_race_migration),  TEST(test_race_split),
+		TEST(test_race_gup),	    TEST(test_race_two),
+		TEST(test_race_khugepaged),
 	};
 
 	if (argc > 1)
