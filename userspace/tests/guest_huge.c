@@ -661,7 +661,7 @@ static void run_race(void (*disturb)(unsigned int round))
 	print_message("# %u rounds, %ju copied whole\n", rounds,
 		      (uintmax_t)huge);
 	/* MADV_COLLAPSE is not counted there. */
-	assert_true(rounds >= 3 && huge >= rounds);
+	assert_true(rounds >= 3 && huge >= 3);
 	munmap(race.base, RACE_BYTES);
 }
 
@@ -772,7 +772,6 @@ static void test_race_khugepaged(void **state)
 	file_set(THP "khugepaged/scan_sleep_millisecs", "0");
 	file_set(THP "khugepaged/alloc_sleep_millisecs", "0");
 	run_race(disturb_split);
-	file_set(THP "khugepaged/scan_sleep_millisecs", "10000");
 	file_set(THP "khugepaged/alloc_sleep_millisecs", "60000");
 }
 
@@ -790,6 +789,23 @@ static int tear_down(void **state)
 	(void)state;
 	cow_forget();
 	knobs_default();
+	return 0;
+}
+
+/* khugepaged must not collapse what a test has had split. */
+static int stop_khugepaged(void **state)
+{
+	(void)state;
+	file_set(THP "khugepaged/scan_sleep_millisecs", "3600000");
+	/* That wakes it, for a scan. */
+	sleep(1);
+	return 0;
+}
+
+static int start_khugepaged(void **state)
+{
+	(void)state;
+	file_set(THP "khugepaged/scan_sleep_millisecs", "10000");
 	return 0;
 }
 
@@ -815,5 +831,6 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	stay_on_one_cpu(false);
-	return cmocka_run_group_tests_name("guest_huge", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("guest_huge", tests, stop_khugepaged,
+					   start_khugepaged);
 }
