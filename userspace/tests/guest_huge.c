@@ -256,38 +256,39 @@ static void test_not_wanted(void **state)
 	(void)state;
 	cow_share(&cow, BYTES, COW_THP);
 	huge = huge_allocations();
-	/* By advice for one block, by the size's switch, by the limit of copies. */
+	/* By advice, by the limit of copies, by prctl, by the size's switch. */
 	assert_int_equal(madvise(cow.base, HUGE_BYTES, MADV_NOHUGEPAGE), 0);
 	assert_int_equal(manual_cow(cow.base, HUGE_BYTES, 0), 0);
 	assert_int_equal(own_pages(&cow, 0, BLOCK_PAGES), BLOCK_PAGES);
 	assert_int_equal(madvise(cow.base, HUGE_BYTES, MADV_HUGEPAGE), 0);
 	assert_int_equal(huge_kb(&cow), (BLOCKS - 1) * BLOCK_KB);
 
-	file_set(THP "hugepages-2048kB/enabled", "never");
+	assert_int_equal(
+		prctl(PR_SET_COW, PR_COW_DEFAULT, PR_COW_ORDER_MAX, 0, 0), 0);
 	assert_int_equal(manual_cow(cow.base + HUGE_BYTES, HUGE_BYTES, 0), 0);
-	file_set(THP "hugepages-2048kB/enabled", "inherit");
+	assert_int_equal(prctl(PR_SET_COW, PR_COW_DEFAULT, 0, 0, 0), 0);
 	assert_int_equal(own_pages(&cow, BLOCK_PAGES, BLOCK_PAGES),
 			 BLOCK_PAGES);
 
-	assert_int_equal(
-		prctl(PR_SET_COW, PR_COW_DEFAULT, PR_COW_ORDER_MAX, 0, 0), 0);
+	assert_int_equal(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
 	assert_int_equal(manual_cow(cow.base + 2 * HUGE_BYTES, HUGE_BYTES, 0),
 			 0);
-	assert_int_equal(prctl(PR_SET_COW, PR_COW_DEFAULT, 0, 0, 0), 0);
-	assert_int_equal(own_pages(&cow, 2 * BLOCK_PAGES, BLOCK_PAGES),
-			 BLOCK_PAGES);
+	assert_int_equal(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0), 0);
 
 	/* Only the last is still a huge page: the shared one. */
 	assert_int_equal(huge_kb(&cow), BLOCK_KB);
 	assert_int_equal(own_pages(&cow, 3 * BLOCK_PAGES, BLOCK_PAGES), 0);
-	assert_int_equal(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
+	file_set(THP "hugepages-2048kB/enabled", "never");
 	assert_int_equal(manual_cow(cow.base + 3 * HUGE_BYTES, HUGE_BYTES, 0),
 			 0);
-	assert_int_equal(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0), 0);
 	assert_int_equal(huge_kb(&cow), 0);
+	assert_int_equal(own_pages(&cow, 0, PAGES), PAGES);
 	assert_int_equal(huge_allocations() - huge, 0);
 	cow_check(&cow, PAGES, 1);
 	cow_release(&cow);
+	/* That starts khugepaged anew, with a scan. */
+	file_set(THP "hugepages-2048kB/enabled", "inherit");
+	sleep(2);
 }
 
 /* Who holds a reference to a page sees it as it was. */
