@@ -222,6 +222,10 @@ suite() {
 	tap=$OUT/$(echo "${1##*/} ${2:-}" | tr -cs 'a-z0-9_\n' -)${COW_flavour:-lab}.tap
 	CMOCKA_MESSAGE_OUTPUT=TAP "$@" >"$tap"
 	suite_status=$?
+	if grep -q '^1\.\.0' "$tap"; then
+		echo "no test matches: $*" >&2
+		return 1
+	fi
 	[ $suite_status -eq 0 ] || grep '^not ok' "$tap" >&2
 	return $suite_status
 }

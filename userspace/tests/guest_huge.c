@@ -6,7 +6,7 @@
  */
 #include "common/cow_mode.h"
 #include "common/manual_cow.h"
-#include "tests/guest.h"
+#include "tests/arms.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -103,11 +103,12 @@ static int break_cow(const struct cow *cow, bool populate)
 /* Snapshot after snapshot the huge pages stay, and no write takes a fault. */
 static void test_whole(void **state)
 {
-	uint64_t free_before = file_field("/proc/vmstat", "nr_free_pages ");
 	unsigned int populate, cycle;
+	long free_before;
 	struct cow cow;
 
 	(void)state;
+	free_before = free_pages();
 	for (populate = 0; populate < 2; populate++) {
 		knob_set("precopy", populate ? "1" : "0");
 		cow_share(&cow, BYTES, COW_THP);
@@ -135,9 +136,8 @@ static void test_whole(void **state)
 		cow_release(&cow);
 	}
 	knob_set("precopy", "0");
-	/* Six times as much was replaced. */
-	assert_true(file_field("/proc/vmstat", "nr_free_pages ") + 2 * PAGES >
-		    free_before);
+	/* Six times PAGES were replaced; each CPU's lists hold some free ones. */
+	assert_true(free_pages() + 4 * (long)PAGES > free_before);
 }
 
 /* Each is timed, as a whole; nothing was split. */
