@@ -42,7 +42,7 @@ struct split {
 
 #include "cowlat.h"
 
-void breakdown_run(bool json, enum cowlat_stage stage);
+void breakdown_run(bool json, enum cowlat_stage of);
 #endif
 
 #endif /* COWLAT_BREAKDOWN_H */

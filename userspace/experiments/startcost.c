@@ -88,10 +88,9 @@ static int evict(const char *path, const struct stat *st, int type,
 	if (type != FTW_F || !S_ISREG(st->st_mode) || !st->st_size)
 		return 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		die("--cold: cannot open %s: %s", path, strerror(errno));
 	/* Only clean pages go. */
-	fsync(fd);
+	if (fd < 0 || fsync(fd))
+		die("--cold: %s: %s", path, strerror(errno));
 	errno = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	if (errno)
 		die("--cold: %s: %s", path, strerror(errno));
