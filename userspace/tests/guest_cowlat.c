@@ -712,7 +712,8 @@ static void test_text(void **state)
 	assert_int_equal(cowlat.status, 0);
 	assert_non_null(strstr(cowlat.out, "Examples:"));
 	expect_narrow(cowlat.out);
-	run("-d 0.01 -s fault");
+	/* Init waits for this test. */
+	run("-d 0.01 -s fault -p 1");
 	assert_string_equal(cowlat.out, "fault: none\n\n");
 }
 
