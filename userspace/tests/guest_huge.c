@@ -73,26 +73,6 @@ static uint64_t huge_allocations(void)
 	return file_field("/proc/vmstat", "thp_fault_alloc ");
 }
 
-/* Another process, which shares this one's memory until it is killed. */
-static pid_t sharer(void)
-{
-	pid_t child = fork();
-
-	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			pause();
-	}
-	assert_true(child > 0);
-	return child;
-}
-
-static void end_sharer(pid_t child)
-{
-	kill(child, SIGKILL);
-	assert_int_equal(waitpid(child, NULL, 0), child);
-}
-
 static int break_cow(const struct cow *cow, bool populate)
 {
 	if (populate)
@@ -113,7 +93,7 @@ static void test_whole(void **state)
 		knob_set("precopy", populate ? "1" : "0");
 		cow_share(&cow, BYTES, COW_THP);
 		for (cycle = 0; cycle < 3; cycle++) {
-			pid_t child = cycle ? sharer() : 0;
+			pid_t child = cycle ? start_holder() : 0;
 			uint64_t before, huge = huge_allocations();
 
 			assert_int_equal(own_pages(&cow, 0, PAGES), 0);
@@ -130,7 +110,7 @@ static void test_whole(void **state)
 			cow_check(&cow, 0, 1);
 			assert_int_equal(huge_kb(&cow), BYTES / 1024);
 			if (child)
-				end_sharer(child);
+				end_holder(child);
 			cow_end_holder(&cow);
 		}
 		cow_release(&cow);
@@ -340,7 +320,7 @@ static void test_pinned(void **state)
 	pin.flags = 1;
 	assert_int_equal(ioctl(fd, PIN_LONGTERM_TEST_START, &pin), 0);
 	assert_true(pagemap_entries(cow.base + 5 * PAGE_BYTES, &frame, 1));
-	child = sharer();
+	child = start_holder();
 	assert_int_equal(manual_cow(cow.base, BYTES, 0), 0);
 	assert_true(pagemap_entries(cow.base + 5 * PAGE_BYTES, &after, 1));
 	assert_int_equal(frame & PM_FRAME, after & PM_FRAME);
@@ -349,7 +329,7 @@ static void test_pinned(void **state)
 	cow_check(&cow, 0, 1);
 	assert_int_equal(ioctl(fd, PIN_LONGTERM_TEST_STOP, 0), 0);
 	close(fd);
-	end_sharer(child);
+	end_holder(child);
 	cow_release(&cow);
 }
 
@@ -444,12 +424,12 @@ static void test_lazyfree(void **state)
 	cow_share(&cow, BYTES, COW_THP);
 	cow_end_holder(&cow);
 	assert_int_equal(madvise(cow.base, BYTES, MADV_FREE), 0);
-	child = sharer();
+	child = start_holder();
 	assert_int_equal(manual_cow(cow.base, BYTES, 0), 0);
 	assert_int_equal(own_pages(&cow, 0, PAGES), PAGES);
 	assert_int_equal(huge_kb(&cow), 0);
 	cow_check(&cow, PAGES, 1);
-	end_sharer(child);
+	end_holder(child);
 	cow_release(&cow);
 }
 
@@ -559,8 +539,7 @@ static void *race_writer(void *arg)
 				sched_yield();
 			race.waiting--;
 		}
-		rng = rng * 6364136223846793005ULL + 1442695040888963407ULL;
-		page = (rng >> 33) % RACE_PAGES;
+		page = next_random(&rng) % RACE_PAGES;
 		word = race_word(page, me);
 		/* No other thread has it: a plain load and store would do. */
 		if (atomic_load_explicit(word, memory_order_relaxed) !=
