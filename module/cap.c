@@ -26,14 +26,14 @@ static u32 fault_cost;
 static u32 neighbour_cost;
 
 /**
- * cow_window_limit - the largest window that the knobs and the cap allow now
+ * cow_window_capped - how many pages the latency cap allows now
+ * @limit: pages at most
  *
  * Context: any; reads what others may change.
- * Return: pages, 1 to COW_WINDOW_MAX.
+ * Return: pages, 1 to @limit.
  */
-unsigned int cow_window_limit(void)
+unsigned int cow_window_capped(unsigned int limit)
 {
-	unsigned int limit = READ_ONCE(window_pages);
 	u64 cap = READ_ONCE(latency_cap);
 	u32 alone = READ_ONCE(fault_cost);
 	u32 more = READ_ONCE(neighbour_cost);
@@ -49,6 +49,17 @@ unsigned int cow_window_limit(void)
 	if (!more || more > alone)
 		more = alone;
 	return min_t(u64, 1 + div_u64(cap - alone, more), limit);
+}
+
+/**
+ * cow_window_limit - the largest window that the knobs and the cap allow now
+ *
+ * Context: any; reads what others may change.
+ * Return: pages, 1 to COW_WINDOW_MAX.
+ */
+unsigned int cow_window_limit(void)
+{
+	return cow_window_capped(READ_ONCE(window_pages));
 }
 
 /**

@@ -14,6 +14,7 @@ static inline unsigned int large_flag(void)
 	return READ_ONCE(cow_large_folio) ? COW_WINDOW_LARGE : 0;
 }
 
+unsigned int cow_window_capped(unsigned int limit);
 unsigned int cow_window_limit(void);
 void cow_policy_set_window(unsigned int pages);
 unsigned int cow_policy_get_window(void);

@@ -10,8 +10,9 @@
  * policy.c	the choice of the policy that serves faults
  * next.c, fixed.c, adaptive.c
  *		one policy each: how many pages a fault serves
+ * huge.c	which huge pages are copied as a whole
  * habit.c	the usual length of the streams in a VMA
- * stream.c	which pages of a stream's last window have been written
+ * stream.c	which pages of a stream's last window, or of a VMA, have been written
  * cap.c	limits of a window
  * hist.c	a latency histogram
  * stats.c	the counters

@@ -14,6 +14,7 @@
 #include "cap.h"
 #include "cowlab.h"
 #include "habit.h"
+#include "huge.h"
 #include "policy.h"
 #include "stats.h"
 
@@ -55,8 +56,10 @@ static int set_reset(u64 val)
 {
 	int ret = cow_probes_reset();
 
-	if (!ret)
+	if (!ret) {
 		cow_habits_forget();
+		cow_huge_forget();
+	}
 	return ret;
 }
 
@@ -79,6 +82,8 @@ static const struct knob knobs[] = {
 						cow_policy_set_precopy },
 	{ "window",	1, COW_WINDOW_MAX,	get_window,	set_window },
 	{ "large_folio", 0, 1,			get_large,	set_large },
+	{ "huge_window", 0, 1,			cow_policy_get_huge,
+						cow_policy_set_huge },
 	{ "file",	0, 1,			cow_policy_get_file,
 						cow_policy_set_file },
 	{ "latency_cap_ns", 0, U64_MAX,		cow_policy_get_cap, set_cap },

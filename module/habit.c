@@ -51,40 +51,6 @@ static void habit_write(struct habit *habit, unsigned int run,
 					       HABIT_ALLOWANCE_SHIFT);
 }
 
-/*
- * The PTE of @page in the fault's VMA, or NULL. The caller may read from there
- * to the end of the page table, under rcu_read_lock(): the table may be another
- * one than the one whose lock is held, and a kernel may free it meanwhile.
- */
-static pte_t *vma_ptes(struct vm_fault *vmf, unsigned long page)
-{
-	unsigned long addr = page << PAGE_SHIFT;
-	pgd_t pgd, *pgdp;
-	p4d_t p4d, *p4dp;
-	pud_t pud, *pudp;
-	pmd_t pmd;
-
-	if (!((addr ^ vmf->address) & PMD_MASK))
-		return vmf->pte + (long)(page - (vmf->address >> PAGE_SHIFT));
-
-	pgdp = pgd_offset(vmf->vma->vm_mm, addr);
-	pgd = READ_ONCE(*pgdp);
-	if (pgd_none(pgd))
-		return NULL;
-	p4dp = p4d_offset_lockless(pgdp, pgd, addr);
-	p4d = READ_ONCE(*p4dp);
-	if (p4d_none(p4d) || !p4d_present(p4d))
-		return NULL;
-	pudp = pud_offset_lockless(p4dp, p4d, addr);
-	pud = READ_ONCE(*pudp);
-	if (pud_none(pud) || !pud_present(pud) || pud_leaf(pud))
-		return NULL;
-	pmd = READ_ONCE(*pmd_offset_lockless(pudp, pud, addr));
-	if (pmd_none(pmd) || !pmd_present(pmd) || pmd_leaf(pmd))
-		return NULL;
-	return pte_offset_kernel(&pmd, addr);
-}
-
 /* Learn from the previous stream how long its run was, up to its first hole. */
 static void habit_learn(struct vm_fault *vmf, struct habit *habit)
 {
@@ -97,13 +63,14 @@ static void habit_learn(struct vm_fault *vmf, struct habit *habit)
 	unsigned long table = round_down(start, PTRS_PER_PTE);
 	unsigned int n;
 	pte_t *pte;
+	pmd_t pmd;
 
 	if (pages == 1)
 		return;
 	WRITE_ONCE(habit->last, 0);
 	if (!window_within(vma, table, start, pages))
 		return;
-	pte = vma_ptes(vmf, start);
+	pte = vma_ptes(vmf, start, &pmd);
 	if (!pte)
 		return;
 	for (n = 0; n < pages; n++) {

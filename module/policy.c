@@ -6,6 +6,7 @@
 #include <linux/cow_mode.h>
 #include <linux/string.h>
 
+#include "huge.h"
 #include "policy.h"
 #include "stats.h"
 #include "stream.h"
@@ -25,11 +26,29 @@ static unsigned int chosen;
 /* The knob: 0 nobody, 1 all but those that opted out, 2 those that opted in. */
 static unsigned int precopy;
 
+/* What became of a huge page that huge_window() wanted to be copied. */
+static void huge_served(struct vm_fault *vmf, const struct cow_result *result)
+{
+	if (result->served) {
+		this_cpu_inc(cow_stats->huge);
+		return;
+	}
+	this_cpu_inc(cow_stats->huge_left);
+	if (result->skipped[COW_SKIP_MEMORY]) {
+		this_cpu_inc(cow_stats->skipped[COW_SKIP_MEMORY]);
+		huge_refused(vmf->vma);
+	}
+}
+
 static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 {
 	bool whole = result->copied << PAGE_SHIFT == result->end - result->start;
 	unsigned int i;
 
+	if (result->huge) {
+		huge_served(vmf, result);
+		return;
+	}
 	/* If all are copied in the end, none was left alone. */
 	for (i = 0; !whole && i < NR_COW_SKIPS; i++)
 		if (result->skipped[i])
@@ -63,11 +82,23 @@ static unsigned int opted_in_window(struct vm_fault *vmf)
 	return policies[READ_ONCE(chosen)].window(vmf);
 }
 
+static bool policy_huge(struct vm_fault *vmf)
+{
+	if (READ_ONCE(precopy) == 2 &&
+	    mm_cow_mode(vmf->vma->vm_mm) != PR_COW_ON)
+		return false;
+	return huge_window(vmf);
+}
+
+/* The knob: are huge pages copied as a whole? */
+static bool copy_huge;
+
 /* The knob: do faults on private file mappings open windows, too? */
 static bool serve_files;
 
 /* Faults call the chosen policy directly: @window is its callback. */
 static struct cow_policy cowlab_policy = {
+	.huge = policy_huge,
 	.served = policy_served,
 };
 
@@ -100,6 +131,7 @@ int cow_policy_set_precopy(u64 val)
 		if (!ret) {
 			cow_policy_ask_near(policies[chosen].near);
 			cow_policy_serve_files(serve_files);
+			cow_policy_copy_huge(copy_huge);
 		}
 	}
 	if (ret)
@@ -140,6 +172,31 @@ int cow_policy_set_file(u64 val)
 u64 cow_policy_get_file(void)
 {
 	return READ_ONCE(serve_files);
+}
+
+/**
+ * cow_policy_set_huge - choose whether huge pages may be copied as a whole
+ * @val: 1 or 0
+ *
+ * Context: process context, may sleep; the caller serializes.
+ * Return: 0.
+ */
+int cow_policy_set_huge(u64 val)
+{
+	WRITE_ONCE(copy_huge, val);
+	if (precopy)
+		cow_policy_copy_huge(val);
+	return 0;
+}
+
+/**
+ * cow_policy_get_huge - read the knob `huge_window`
+ *
+ * Context: any.
+ */
+u64 cow_policy_get_huge(void)
+{
+	return READ_ONCE(copy_huge);
 }
 
 /**

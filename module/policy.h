@@ -18,6 +18,8 @@ int cow_policy_set_precopy(u64 val);
 u64 cow_policy_get_precopy(void);
 int cow_policy_set_file(u64 val);
 u64 cow_policy_get_file(void);
+int cow_policy_set_huge(u64 val);
+u64 cow_policy_get_huge(void);
 int cow_policy_choose(const char *name);
 void cow_policy_show(struct seq_file *m);
 

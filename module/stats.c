@@ -79,6 +79,8 @@ void cow_stats_show(struct seq_file *m)
 		sum.left += READ_ONCE(part->left);
 		sum.neighbours += READ_ONCE(part->neighbours);
 		sum.reused += READ_ONCE(part->reused);
+		sum.huge += READ_ONCE(part->huge);
+		sum.huge_left += READ_ONCE(part->huge_left);
 		sum.hit += READ_ONCE(part->hit);
 		sum.wasted += READ_ONCE(part->wasted);
 		for (i = 0; i < NR_COW_SKIPS; i++)
@@ -95,6 +97,8 @@ void cow_stats_show(struct seq_file *m)
 	seq_printf(m, "wasted %llu\n", sum.wasted);
 	seq_printf(m, "unjudged %llu\n",
 		   sum.neighbours - min(sum.neighbours, sum.hit + sum.wasted));
+	seq_printf(m, "huge %llu\n", sum.huge);
+	seq_printf(m, "huge_left %llu\n", sum.huge_left);
 	for (i = 0; i < NR_COW_SKIPS; i++)
 		seq_printf(m, "skip_%s %llu\n", skip_names[i], sum.skipped[i]);
 }

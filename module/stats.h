@@ -16,6 +16,8 @@
  * @left: windows left to the ordinary path, which copies one page
  * @neighbours: pages copied beside the faulting ones
  * @reused: neighbours made writable without a copy
+ * @huge: huge pages copied as a whole
+ * @huge_left: huge pages that should have been, and were split
  * @hit: neighbours that were found written
  * @wasted: neighbours that were found unwritten
  * @skipped: pages left alone, by reason
@@ -27,6 +29,8 @@ struct cow_stats {
 	u64 left;
 	u64 neighbours;
 	u64 reused;
+	u64 huge;
+	u64 huge_left;
 	u64 hit;
 	u64 wasted;
 	u64 skipped[NR_COW_SKIPS];

@@ -6,6 +6,49 @@
 #include "stream.h"
 
 /**
+ * vma_ptes - find the PTE of a page in the fault's VMA
+ * @vmf: the fault; vmf->pte is mapped, or NULL
+ * @page: the page's number
+ * @pmd: gets the PMD above, none if there is none; not where @page is in the page
+ *	table of vmf->pte
+ *
+ * The caller may read from there to the end of the page table, under
+ * rcu_read_lock(): the table may be another one than the one whose lock is held,
+ * and a kernel may free it meanwhile.
+ *
+ * Context: RCU read-side critical section, under the lock that protects the VMA.
+ * Return: the PTE, or NULL if there is no page table.
+ */
+pte_t *vma_ptes(struct vm_fault *vmf, unsigned long page, pmd_t *pmd)
+{
+	unsigned long addr = page << PAGE_SHIFT;
+	pgd_t pgd, *pgdp;
+	p4d_t p4d, *p4dp;
+	pud_t pud, *pudp;
+
+	*pmd = __pmd(0);
+	if (vmf->pte && !((addr ^ vmf->address) & PMD_MASK))
+		return vmf->pte + (long)(page - (vmf->address >> PAGE_SHIFT));
+
+	pgdp = pgd_offset(vmf->vma->vm_mm, addr);
+	pgd = READ_ONCE(*pgdp);
+	if (pgd_none(pgd))
+		return NULL;
+	p4dp = p4d_offset_lockless(pgdp, pgd, addr);
+	p4d = READ_ONCE(*p4dp);
+	if (p4d_none(p4d) || !p4d_present(p4d))
+		return NULL;
+	pudp = pud_offset_lockless(p4dp, p4d, addr);
+	pud = READ_ONCE(*pudp);
+	if (pud_none(pud) || !pud_present(pud) || pud_leaf(pud))
+		return NULL;
+	*pmd = READ_ONCE(*pmd_offset_lockless(pudp, pud, addr));
+	if (pmd_none(*pmd) || !pmd_present(*pmd) || pmd_leaf(*pmd))
+		return NULL;
+	return pte_offset_kernel(pmd, addr);
+}
+
+/**
  * stream_written - count the written neighbours of a stream's last window
  * @vmf: the current fault
  * @stream: the stream

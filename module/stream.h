@@ -92,6 +92,7 @@ static inline bool pte_written(pte_t pte)
 	return pte_present(pte) && pte_dirty(pte);
 }
 
+pte_t *vma_ptes(struct vm_fault *vmf, unsigned long page, pmd_t *pmd);
 unsigned int stream_written(struct vm_fault *vmf, u32 stream,
 			    unsigned int place, unsigned int *written);
 

@@ -67,7 +67,7 @@ static void command_set(int argc, char **argv)
 {
 	static const char about[] =
 		"Set knobs of the module; if one is refused, none is changed.\v"
-		"NAMES: precopy (0 nobody, 1 all but those that opted out, 2 those that opted in), policy, window, large_folio, file (0 or 1: private file mappings, too), latency_cap_ns, timing, log, pid. module/README.md explains them.\n";
+		"NAMES: precopy (0 nobody, 1 all but those that opted out, 2 those that opted in), policy, window, large_folio, huge_window, file (0 or 1: private file mappings, too), latency_cap_ns, timing, log, pid. module/README.md explains them.\n";
 	static const struct opt opts[] = { OPT_DEBUGFS, { 0 } };
 	char **settings =
 		options_parse(argc, argv, about, opts, "NAME=VALUE...");

@@ -13,10 +13,11 @@
 #define MAX_SETTINGS 32
 
 /* What `set` accepts and `status` shows. */
-const char *const knob_names[] = { "precopy",	  "policy",	    "window",
-				   "large_folio", "file",	    "timing",
-				   "log",	  "latency_cap_ns", "pid",
-				   NULL };
+const char *const knob_names[] = {
+	"precopy",	  "policy", "window", "large_folio",
+	"huge_window",	  "file",   "timing", "log",
+	"latency_cap_ns", "pid",    NULL
+};
 
 static const char *folder;
 

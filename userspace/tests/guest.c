@@ -170,9 +170,40 @@ void knobs_default(void)
 	knob_set("policy", "next");
 	knob_set("window", "16");
 	knob_set("large_folio", "1");
+	knob_set("huge_window", "0");
 	knob_set("file", "0");
 	knob_set("latency_cap_ns", "0");
 	knob_set("reset", "1");
+}
+
+/**
+ * stop_khugepaged - keep khugepaged from collapsing what a test has had split
+ *
+ * It wakes for the first process that asks for huge pages: this one, and from now
+ * on. For a group's set-up. Return: 0, or 1 if that failed.
+ */
+int stop_khugepaged(void **state)
+{
+	void *keep = mmap(NULL, 2 * HUGE_BYTES, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	(void)state;
+	if (keep == MAP_FAILED || madvise(keep, 2 * HUGE_BYTES, MADV_HUGEPAGE))
+		return 1;
+	file_set(THP "khugepaged/scan_sleep_millisecs", "3600000");
+	/* That wakes it, for a scan. */
+	sleep(2);
+	return 0;
+}
+
+/**
+ * start_khugepaged - let it scan as after boot; for a group's end
+ */
+int start_khugepaged(void **state)
+{
+	(void)state;
+	file_set(THP "khugepaged/scan_sleep_millisecs", "10000");
+	return 0;
 }
 
 /**

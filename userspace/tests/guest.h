@@ -150,6 +150,9 @@ void knob_set(const char *name, const char *text);
 void knob_number(const char *name, uint64_t value);
 void knobs_default(void);
 
+int stop_khugepaged(void **state);
+int start_khugepaged(void **state);
+
 uint64_t stat_get(const char *key);
 uint64_t stat_skipped(void);
 struct stage stage_get(const char *name);

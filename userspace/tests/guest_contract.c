@@ -50,7 +50,7 @@ static void test_files(void **state)
 		"timing",	  "log",	  "pid",
 		"stats",	  "reset",	  "large_folio",
 		"latency_cap_ns", "latency_hist", "process",
-		"file",
+		"file",		  "huge_window",
 	};
 	struct stat st;
 	char path[128];
@@ -93,6 +93,8 @@ static void test_good_values(void **state)
 		{ "large_folio", "1\n", "1" },
 		{ "file", "1", "1" },
 		{ "file", "0x0", "0" },
+		{ "huge_window", "1", "1" },
+		{ "huge_window", "0\n", "0" },
 		{ "latency_cap_ns", "1", "1" },
 		{ "latency_cap_ns", "5000\n", "5000" },
 		{ "latency_cap_ns", "18446744073709551615",
@@ -258,6 +260,7 @@ static const struct knob knobs[] = {
 	{ "large_folio", "0", "1", BAD(bad_switches), true },
 	{ "latency_cap_ns", "5000", "0", BAD(bad_caps), true },
 	{ "file", "1", "0", BAD(bad_switches), true },
+	{ "huge_window", "1", "0", BAD(bad_switches), true },
 };
 
 static void refuse_all(const struct knob *knob)
@@ -834,6 +837,7 @@ int main(int argc, char **argv)
 		BAD_VALUES(7, "large_folio"),
 		BAD_VALUES(8, "latency_cap_ns"),
 		BAD_VALUES(9, "file"),
+		BAD_VALUES(10, "huge_window"),
 		TEST(test_read_only),
 		TEST(test_reset),
 		TEST(test_off_is_off),

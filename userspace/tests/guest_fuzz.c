@@ -678,6 +678,7 @@ static void prepare(void)
 	/* The children of a process that is gone are the supervisor's. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	knob_write("file", "1", 1);
+	knob_write("huge_window", "1", 1);
 	knob_write("precopy", "1", 1);
 }
 

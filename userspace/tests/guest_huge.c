@@ -517,6 +517,7 @@ static struct {
 	atomic_uint waiting; /* and so many do */
 	uint32_t counts[WRITERS][RACE_PAGES];
 	void (*disturb)(unsigned int round);
+	bool dense; /* COW is broken by writes from end to end */
 } race;
 
 static _Atomic uint32_t *race_word(size_t page, size_t writer)
@@ -584,6 +585,21 @@ static int race_snapshot(void)
 	return 0;
 }
 
+/* Break COW on all pages; where by writes, check the last round's. */
+static void race_break(unsigned int round)
+{
+	size_t page;
+
+	if (!race.dense) {
+		assert_int_equal(manual_cow(race.base, RACE_BYTES, 0), 0);
+		return;
+	}
+	for (page = 0; page < RACE_PAGES; page++) {
+		assert_int_equal(*race_word(page, WRITERS), round);
+		*race_word(page, WRITERS) = round + 1;
+	}
+}
+
 static void run_race(void (*disturb)(unsigned int round))
 {
 	pthread_t threads[WRITERS + 1];
@@ -625,7 +641,7 @@ static void run_race(void (*disturb)(unsigned int round))
 		}
 		assert_true(child > 0);
 		race.pause = false;
-		assert_int_equal(manual_cow(race.base, RACE_BYTES, 0), 0);
+		race_break(rounds);
 		assert_int_equal(waitpid(child, &status, 0), child);
 		assert_int_equal(status, 0);
 		/* Later rounds begin with huge pages again. */
@@ -712,6 +728,66 @@ static void disturb_populate(unsigned int round)
 	manual_cow(race.base + round % RACE_BLOCKS * HUGE_BYTES, HUGE_BYTES, 0);
 }
 
+/* A second dense writer, which takes its faults on the same huge pages. */
+static void disturb_write(unsigned int round)
+{
+	size_t page;
+
+	for (page = 0; page < RACE_PAGES && !race.stop; page++) {
+		uint32_t before = *race_word(page, WRITERS + 1);
+
+		*race_word(page, WRITERS + 1) = round + 1;
+		if (before != round)
+			abort();
+	}
+}
+
+/* The same with huge_window: writes break COW. */
+static void run_race_of_writes(void (*disturb)(unsigned int round))
+{
+	knob_set("policy", "adaptive");
+	knob_set("window", "32");
+	knob_set("huge_window", "1");
+	knob_set("precopy", "1");
+	race.dense = true;
+	run_race(disturb);
+	race.dense = false;
+	assert_true(stat_get("huge") > 0);
+}
+
+static void test_race_window(void **state)
+{
+	(void)state;
+	run_race_of_writes(disturb_not);
+}
+
+static void test_race_window_swap(void **state)
+{
+	(void)state;
+	if (!swap_on("128M"))
+		skip();
+	run_race_of_writes(disturb_swap);
+	swap_off();
+}
+
+static void test_race_window_split(void **state)
+{
+	(void)state;
+	run_race_of_writes(disturb_split);
+}
+
+static void test_race_window_gup(void **state)
+{
+	(void)state;
+	run_race_of_writes(disturb_gup);
+}
+
+static void test_race_window_two(void **state)
+{
+	(void)state;
+	run_race_of_writes(disturb_write);
+}
+
 static void test_race_writers(void **state)
 {
 	(void)state;
@@ -780,48 +856,38 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/*
- * khugepaged must not collapse what a test has had split. It wakes for the first
- * process that asks for huge pages: this one, and from now on.
- */
-static int stop_khugepaged(void **state)
-{
-	void *keep = mmap(NULL, 2 * HUGE_BYTES, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	(void)state;
-	if (keep == MAP_FAILED || madvise(keep, 2 * HUGE_BYTES, MADV_HUGEPAGE))
-		return 1;
-	file_set(THP "khugepaged/scan_sleep_millisecs", "3600000");
-	/* That wakes it, for a scan. */
-	sleep(2);
-	return 0;
-}
-
-static int start_khugepaged(void **state)
-{
-	(void)state;
-	file_set(THP "khugepaged/scan_sleep_millisecs", "10000");
-	return 0;
-}
-
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 /* An argument selects tests: 'test_race*'. */
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_whole),	    TEST(test_timed),
-		TEST(test_snapshot),	    TEST(test_part),
-		TEST(test_reuse),	    TEST(test_not_wanted),
-		TEST(test_referenced),	    TEST(test_pinned),
-		TEST(test_userfaultfd),	    TEST(test_soft_dirty),
-		TEST(test_zero_page),	    TEST(test_lazyfree),
-		TEST(test_parts_of_copy),   TEST(test_other_tlb),
-		TEST(test_race_writers),    TEST(test_race_swap),
-		TEST(test_race_migration),  TEST(test_race_split),
-		TEST(test_race_gup),	    TEST(test_race_two),
+		TEST(test_whole),
+		TEST(test_timed),
+		TEST(test_snapshot),
+		TEST(test_part),
+		TEST(test_reuse),
+		TEST(test_not_wanted),
+		TEST(test_referenced),
+		TEST(test_pinned),
+		TEST(test_userfaultfd),
+		TEST(test_soft_dirty),
+		TEST(test_zero_page),
+		TEST(test_lazyfree),
+		TEST(test_parts_of_copy),
+		TEST(test_other_tlb),
+		TEST(test_race_writers),
+		TEST(test_race_swap),
+		TEST(test_race_migration),
+		TEST(test_race_split),
+		TEST(test_race_gup),
+		TEST(test_race_two),
 		TEST(test_race_khugepaged),
+		TEST(test_race_window),
+		TEST(test_race_window_swap),
+		TEST(test_race_window_split),
+		TEST(test_race_window_gup),
+		TEST(test_race_window_two),
 	};
 
 	if (argc > 1)

@@ -1059,6 +1059,7 @@ static void new_policy(void)
 	if (option.keys) {
 		knob_number("latency_cap_ns", below(4) ? 0 : 20000);
 		knob_set("file", below(4) ? "1" : "0");
+		knob_set("huge_window", below(4) ? "1" : "0");
 	}
 	count(OP_POLICY);
 }
@@ -1214,6 +1215,7 @@ static int restore(void **state)
 	swap_off();
 	knob_set("timing", "0");
 	knob_set("file", "0");
+	knob_set("huge_window", "0");
 	knob_set("precopy", "0");
 	knobs_default();
 	return 0;
