@@ -15,7 +15,9 @@
  *   grow	Each further fault at exactly the window's end doubles the
  *		window, up to `window` pages, if the writer has written all
  *		neighbours of the last window. Neighbours are mapped clean, so
- *		the hardware's dirty bit shows whether they were written.
+ *		the hardware's dirty bit shows whether they were written. Where
+ *		pages of a file are copied, the run must be four times as long as
+ *		the last window, too.
  *   keep	If it wrote fewer, but at least half, the size stays. The size
  *		also stays if the last window lies in another page table: the
  *		fault does not hold the lock of that table.
@@ -36,6 +38,11 @@
  *		writer writes every third neighbour.
  *   doubling	as readahead does: reaching 32 pages copies only
  *		2 + 4 + 8 + 16 + 32 = 62 pages.
+ *   four times	on private file mappings: most of their runs are a program's
+ *		relocations, 2 to 300 pages long, and each process pays for what
+ *		its windows copied past their ends. A start of qemu takes 0.947
+ *		instead of 0.943 of the instructions so, and 0.7% instead of
+ *		1.2% more memory.
  *   half	of the neighbours unwritten: about where a window of any size
  *		costs more than it saves.
  *
@@ -68,8 +75,8 @@ static bool stream_goes_on(u32 stream, u32 page)
 {
 	u32 ahead = (page - stream_next(stream)) & NEXT_MASK;
 
-	return !ahead || (ahead == (-2U & NEXT_MASK) && !(stream & STREAM_DOWN) &&
-			  stream_pages(stream) == 1);
+	return !ahead || (ahead == (-2U & NEXT_MASK) &&
+			  !(stream & STREAM_DOWN) && stream_pages(stream) == 1);
 }
 
 static unsigned int new_stream(struct vm_area_struct *vma, u64 streams,
@@ -81,12 +88,28 @@ static unsigned int new_stream(struct vm_area_struct *vma, u64 streams,
 }
 
 /*
+ * May the window of @pages pages double, whose @seen neighbours have all been
+ * written? Where it copies pages of a file, only behind a run that is four times
+ * as long, as far as the run is counted.
+ */
+static bool stream_may_double(struct vm_fault *vmf, u32 stream,
+			      unsigned int pages, unsigned int seen)
+{
+	if (pages == 1)
+		return true;
+	if (!seen)
+		return false;
+	return vma_is_anonymous(vmf->vma) ||
+	       (vmf->page && PageAnon(vmf->page)) ||
+	       stream_run(stream) >= min(4 * pages, RUN_MAX);
+}
+
+/*
  * The size of the stream's next window in pages; 1 means restart. *@proven is
  * set if all neighbours of its last window have been written.
  */
-static __always_inline unsigned int grow_stream(struct vm_fault *vmf,
-						u32 stream,
-						unsigned int *proven)
+static __always_inline unsigned int
+grow_stream(struct vm_fault *vmf, u32 stream, unsigned int *proven)
 {
 	unsigned int limit = rounddown_pow_of_two(cow_window_limit());
 	unsigned int pages = stream_pages(stream), seen, written;
@@ -101,7 +124,7 @@ static __always_inline unsigned int grow_stream(struct vm_fault *vmf,
 		return 2;
 	pages = roundup_pow_of_two(pages);
 	if (written == seen)
-		pages *= (seen || pages == 1) ? 2 : 1;
+		pages *= stream_may_double(vmf, stream, pages, seen) ? 2 : 1;
 	else if (2 * written < seen)
 		pages = 1;
 	return min(pages, limit);
