@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define PAGES 512
@@ -64,8 +65,8 @@ static const char *source_path(void)
 	return disks[source].name ? disks[source].file : TMPFS_FILE;
 }
 
-__attribute__((format(printf, 1, 2))) static bool
-disk_command(const char *fmt, ...)
+__attribute__((format(printf, 1, 2))) static bool disk_command(const char *fmt,
+							       ...)
 {
 	char command[512];
 	va_list args;
@@ -665,7 +666,25 @@ static void test_fork(void **state)
 	}
 }
 
-/* The kernel writes for the process, as read(2) and as a debugger does. */
+/* In a child: write to every third page of the parent's. Return: its exit status. */
+static int write_from_outside(void)
+{
+	size_t i;
+
+	for (i = 1; i < PAGES; i += 3) {
+		struct iovec from = { &i, 8 };
+		struct iovec to = { (void *)word_at(i, 5), 8 };
+
+		if (process_vm_writev(getppid(), &from, 1, &to, 1, 0) != 8)
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * The kernel writes for the process, as read(2) and as a debugger does, and for
+ * another process.
+ */
 static void test_gup(void **state)
 {
 	int self = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
@@ -676,9 +695,15 @@ static void test_gup(void **state)
 	knob_set("file", "1");
 	FOR_EACH_SOURCE
 	{
-		int fds[2];
+		int fds[2], status;
+		pid_t child;
 
 		map_file(BYTES, 0, PROT_READ | PROT_WRITE);
+		child = fork();
+		if (!child)
+			_exit(write_from_outside());
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
 		assert_int_equal(pipe(fds), 0);
 		for (i = 0; i < PAGES; i++) {
 			assert_int_equal(write(fds[1], &i, 8), 8);
@@ -697,6 +722,8 @@ static void test_gup(void **state)
 			assert_int_equal(*word_at(i, 3),
 					 i % 3 ? word_of(i, 3) : i);
 			assert_int_equal(*word_at(i, 4), word_of(i, 4));
+			assert_int_equal(*word_at(i, 5),
+					 i % 3 == 1 ? i : word_of(i, 5));
 		}
 		unmap_file();
 	}
