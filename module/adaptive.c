@@ -38,10 +38,10 @@
  *		writer writes every third neighbour.
  *   doubling	as readahead does: reaching 32 pages copies only
  *		2 + 4 + 8 + 16 + 32 = 62 pages.
- *   four times	on private file mappings: most of their runs are a program's
+ *   four times	where pages of a file are copied: most of their runs are a program's
  *		relocations, 2 to 300 pages long, and each process pays for what
- *		its windows copied past their ends. A start of qemu takes 0.947
- *		instead of 0.943 of the instructions so, and 0.7% instead of
+ *		its windows copied past their ends. A start of qemu takes 0.946
+ *		instead of 0.943 of the instructions so, and 0.9% instead of
  *		1.2% more memory.
  *   half	of the neighbours unwritten: about where a window of any size
  *		costs more than it saves.
