@@ -150,8 +150,8 @@ struct team;
 
 struct team *team_start(const struct bench *bench, const struct region *region,
 			enum side side, uint64_t seed);
-void team_rehearse(const struct team *team);
-void team_write(const struct team *team);
+void team_rehearse(struct team *team);
+void team_write(struct team *team);
 void team_finish(struct team *team);
 
 #endif /* COWLAB_BENCH_H */

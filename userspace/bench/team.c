@@ -3,6 +3,7 @@
 #include "bench/bench.h"
 
 #include <errno.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/manual_cow.h"
+#include "common/mark.h"
 #include "common/samples.h"
 #include "common/util.h"
 
@@ -38,7 +40,7 @@ struct team;
 
 /* A writing thread. */
 struct member {
-	const struct team *team;
+	struct team *team;
 	pthread_t thread;
 	unsigned int index;
 };
@@ -47,7 +49,8 @@ struct member {
 struct team {
 	const struct bench *bench; /* the bench */
 	enum side side; /* the process */
-	bool leader; /* it turns the switches */
+	bool leader; /* it turns the switches, and marks the region of interest */
+	struct mark_label mark; /* the region's name */
 	struct job rehearsal; /* the dummy region */
 	struct job real; /* the real one */
 	/* all threads; the first is the process's own */
@@ -124,10 +127,11 @@ static void write_share(const struct job *job, size_t first, size_t last,
  * thread 0 of the leading process turns the switches; the gates keep all other
  * threads waiting meanwhile. With one thread a gate makes no system call.
  */
-static void section(const struct team *team, unsigned int index,
+static void section(struct team *team, unsigned int index,
 		    const struct job *job)
 {
 	const struct bench *bench = team->bench;
+	const bool marks = !index && team->leader && job == &team->real;
 	struct side_result *result = bench->results[team->side];
 	pthread_barrier_t *gate = &bench->shared->gate;
 	const size_t threads = bench->env.threads;
@@ -142,6 +146,8 @@ static void section(const struct team *team, unsigned int index,
 		die("--listen: a switch refused to be turned on: %s", why);
 	}
 	pthread_barrier_wait(gate);
+	if (marks)
+		mark_begin(&team->mark);
 	if (!index) {
 		uint64_t start = now_ns();
 
@@ -155,6 +161,8 @@ static void section(const struct team *team, unsigned int index,
 	write_share(job, job->count * index / threads,
 		    job->count * (index + 1) / threads, &result->laps[index]);
 	pthread_barrier_wait(gate);
+	if (marks)
+		mark_end();
 	if (!index) {
 		mapper_stop(job->mapper);
 		ahead = runner_stop(job->runner);
@@ -195,7 +203,7 @@ static void pin(const struct team *team, unsigned int index)
 static void *member_main(void *arg)
 {
 	const struct member *member = arg;
-	const struct team *team = member->team;
+	struct team *team = member->team;
 
 	pin(team, member->index);
 	section(team, member->index, &team->rehearsal);
@@ -258,13 +266,20 @@ struct team *team_start(const struct bench *bench, const struct region *region,
 			enum side side, uint64_t seed)
 {
 	const struct env *env = &bench->env;
+	/* The label is aligned, and so is the size then. */
+	const size_t align = alignof(struct team);
+	const size_t size = (sizeof(struct team) +
+			     env->threads * sizeof(struct member) + align - 1) &
+			    ~(align - 1);
 	struct team *team;
 
-	team = calloc(1, sizeof(*team) + env->threads * sizeof(struct member));
+	team = aligned_alloc(align, size);
 	if (!team)
 		die("--threads: no memory for %u threads", env->threads);
+	memset(team, 0, size);
 	team->bench = bench;
 	team->side = side;
+	mark_name(&team->mark, getenv("COWLAB_REGION"), "cowbench");
 	team->leader = env->writer != WRITER_BOTH || side == SIDE_PARENT;
 	team->real = (struct job){
 		.base = region->base,
@@ -291,13 +306,13 @@ struct team *team_start(const struct bench *bench, const struct region *region,
 }
 
 /* Write the dummy region, so that every page of the code is present. */
-void team_rehearse(const struct team *team)
+void team_rehearse(struct team *team)
 {
 	section(team, 0, &team->rehearsal);
 }
 
 /* Write the region and time every write. */
-void team_write(const struct team *team)
+void team_write(struct team *team)
 {
 	section(team, 0, &team->real);
 }
