@@ -11,13 +11,15 @@ export LC_ALL := C.UTF-8
 ifeq ($(origin FULL),undefined)
 FULL := $(if $(ARMS)$(WORKLOADS),1,0)
 endif
-ROUNDS ?= $(if $(filter 0,$(FULL)),2,5)
+# A round of the memory model says all: the next one has the same digits but for the seed.
+ROUNDS ?= $(if $(filter memory,$(CLOCK)),1,$(if $(filter 0,$(FULL)),2,5))
 ARMS ?= all
 WORKLOADS ?= all
 CLOCK ?= both
 SMP ?= $(shell nproc)
 MEM ?= 2G
 ACCEL ?= auto
+MODEL ?= epyc-milan
 KERNEL ?= 6.12
 KERNEL_SRC ?=
 FLAVOUR ?= lab
@@ -28,7 +30,7 @@ MUTANTS ?=
 ifneq ($(KERNEL_SRC),)
 override KERNEL_SRC := $(abspath $(KERNEL_SRC))
 endif
-export ARMS WORKLOADS FULL ROUNDS CLOCK SMP MEM ACCEL KERNEL KERNEL_SRC FLAVOUR MUTANTS TIME
+export ARMS WORKLOADS FULL ROUNDS CLOCK SMP MEM ACCEL MODEL KERNEL KERNEL_SRC FLAVOUR MUTANTS TIME
 
 build := $(CURDIR)/build
 host := $(build)/host
@@ -138,6 +140,7 @@ userspace:
 programs: userspace
 	@scripts/deps report guest
 	@$(MAKE) -s -C qemu/runner O=$(host) all
+	@$(MAKE) -s -C qemu/memory O=$(host) all
 	@$(MAKE) -s -C scripts/report O=$(host) all
 	@echo "programs: built in build/userspace and build/host"
 

@@ -174,8 +174,13 @@ const char *cpu_model(const struct opts *o)
 	return o->icount ? CPU_ICOUNT : CPU_WALL;
 }
 
-/* Double each comma, as QEMU's option lists require. */
-static char *commas(const char *path)
+/**
+ * commas - double each comma, as QEMU's option lists require
+ * @path: a path
+ *
+ * Return: a string; the caller frees it.
+ */
+char *commas(const char *path)
 {
 	char *s = xrealloc(NULL, 2 * strlen(path) + 1);
 	char *d = s;
@@ -227,6 +232,12 @@ void qemu_command(const struct opts *o, const char *qemu, struct strvec *cmd)
 		args(cmd, "-accel tcg,thread=single");
 	else
 		args(cmd, "-accel tcg,thread=multi");
+	if (o->memory) {
+		path = memory_option(o);
+		strvec_add(cmd, "-plugin");
+		strvec_add(cmd, "%s", path);
+		free(path);
+	}
 	strvec_add(cmd, "-smp");
 	strvec_add(cmd, "%u", o->smp);
 	strvec_add(cmd, "-m");
@@ -328,7 +339,12 @@ int write_boot_json(const struct opts *o, const char *qemu)
 	char *text;
 	int fd, err = 0;
 
-	cJSON_AddStringToObject(boot, "clock", o->icount ? "icount" : "wall");
+	cJSON_AddStringToObject(boot, "clock",
+				o->memory ? "memory" :
+				o->icount ? "icount" :
+					    "wall");
+	if (o->memory)
+		cJSON_AddStringToObject(boot, "model", o->model);
 	cJSON_AddStringToObject(boot, "accel",
 				o->accel == ACCEL_KVM ? "kvm" : "tcg");
 	cJSON_AddStringToObject(boot, "cpu_model", cpu_model(o));

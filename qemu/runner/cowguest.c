@@ -46,6 +46,9 @@ enum {
 	OPT_ALLOW,
 	OPT_QEMU,
 	OPT_IN_TURN,
+	OPT_MODEL,
+	OPT_SYMBOLS,
+	OPT_PLUGIN,
 	OPT_PRINT,
 	OPT_KVM_DEV,
 	OPT_CPUINFO,
@@ -60,7 +63,7 @@ static const struct argp_option options[] = {
 	{ "shell", OPT_SHELL, NULL, 0,
 	  "Give the guest the terminal: no job list, no watchdog", 1 },
 	{ "clock", OPT_CLOCK, "CLOCK", 0,
-	  "wall (default), or icount: one nanosecond per instruction, two runs are identical",
+	  "wall (default); icount: one nanosecond per instruction, two runs are identical; memory: icount, with a model of caches and TLBs that writes DIR/memory.csv",
 	  2 },
 	{ "accel", OPT_ACCEL, "ACCEL", 0,
 	  "auto (default: KVM if a trial boot works, else TCG), tcg or kvm", 2 },
@@ -72,6 +75,12 @@ static const struct argp_option options[] = {
 	  2 },
 	{ "in-turn", OPT_IN_TURN, NULL, 0,
 	  "Under TCG, run all cores in turn on one thread: slower, but safe for a guest that modifies its code under load (QEMU before 8.1 needs this)",
+	  2 },
+	{ "model", OPT_MODEL, "NAME", 0,
+	  "Processor that --clock memory models: epyc-milan (default), xeon-icx or laptop; NAME,cost.memory=300 replaces a constant",
+	  2 },
+	{ "symbols", OPT_SYMBOLS, "FILE", 0,
+	  "System.map of the kernel, for --clock memory (default: in the kernel's tree)",
 	  2 },
 	{ "append", OPT_APPEND, "ARGS", 0, "More kernel arguments", 2 },
 	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU (default qemu-system-x86_64)", 2 },
@@ -91,6 +100,7 @@ static const struct argp_option options[] = {
 	/* Only for the tests. */
 	{ "kvm-device", OPT_KVM_DEV, "PATH", OPTION_HIDDEN, NULL, 5 },
 	{ "cpuinfo", OPT_CPUINFO, "PATH", OPTION_HIDDEN, NULL, 5 },
+	{ "plugin", OPT_PLUGIN, "PATH", OPTION_HIDDEN, NULL, 5 },
 	{ 0 }
 };
 
@@ -101,6 +111,8 @@ static const char doc[] =
 	"  cowguest --kernel bzImage --initrd base.cpio --jobs jobs --out run1\n"
 	"  cowguest --kernel bzImage --initrd base.cpio --jobs jobs --out run2 \\\n"
 	"           --clock icount --mem 2G --allow 'page allocation failure'\n"
+	"  cowguest --kernel linux/arch/x86/boot/bzImage --initrd base.cpio \\\n"
+	"           --jobs jobs --out run3 --clock memory --model xeon-icx\n"
 	"  cowguest --kernel bzImage --initrd base.cpio --shell\n"
 	"\n"
 	"DIR gets console.log, boot.json (how the guest was started) and the "
@@ -193,10 +205,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->out = arg;
 		break;
 	case OPT_CLOCK:
-		if (strcmp(arg, "wall") && strcmp(arg, "icount"))
-			argp_error(state, "invalid --clock '%s': expected wall or icount",
+		if (strcmp(arg, "wall") && strcmp(arg, "icount") &&
+		    strcmp(arg, "memory"))
+			argp_error(state, "invalid --clock '%s': expected wall, icount or memory",
 				   arg);
-		o->icount = !strcmp(arg, "icount");
+		o->memory = !strcmp(arg, "memory");
+		o->icount = o->memory || !strcmp(arg, "icount");
 		break;
 	case OPT_ACCEL:
 		if (!strcmp(arg, "auto"))
@@ -208,6 +222,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		else
 			argp_error(state, "invalid --accel '%s': expected auto, tcg or kvm",
 				   arg);
+		break;
+	case OPT_MODEL:
+		o->model = arg;
+		break;
+	case OPT_SYMBOLS:
+		o->symbols = arg;
+		break;
+	case OPT_PLUGIN:
+		o->plugin = arg;
 		break;
 	case OPT_SMP:
 		o->smp = number(state, "smp", arg, 1, MAX_SMP);
@@ -318,6 +341,11 @@ static bool have_files(const struct opts *o)
 				     "`make run` writes one; it has one job per line");
 }
 
+static const char *clock_name(const struct opts *o)
+{
+	return o->memory ? "memory" : "icount";
+}
+
 /* Settle the accelerator. Return false if the requested one is unusable. */
 static bool choose_accel(struct opts *o, const char *qemu)
 {
@@ -325,7 +353,8 @@ static bool choose_accel(struct opts *o, const char *qemu)
 
 	if (o->icount) {
 		if (o->accel == ACCEL_KVM)
-			say("note: --clock icount works only with TCG: using TCG");
+			say("note: --clock %s works only with TCG: using TCG",
+			    clock_name(o));
 		o->accel = ACCEL_TCG;
 	}
 	if (o->accel == ACCEL_TCG)
@@ -483,6 +512,7 @@ int main(int argc, char **argv)
 	struct opts o = {
 		.qemu = "qemu-system-x86_64",
 		.mem = "1G",
+		.model = "epyc-milan",
 		.kvm_dev = "/dev/kvm",
 		.cpuinfo = "/proc/cpuinfo",
 		.timeout = DEFAULT_TIMEOUT,
@@ -501,7 +531,8 @@ int main(int argc, char **argv)
 	if (!have_files(&o))
 		goto out;
 	if (o.icount && o.smp > 1)
-		say("note: --clock icount runs on 1 core, not %u", o.smp);
+		say("note: --clock %s runs on 1 core, not %u", clock_name(&o),
+		    o.smp);
 	if (o.icount || !o.smp)
 		o.smp = o.icount ? 1 : DEFAULT_SMP;
 	qemu = find_qemu(o.qemu);
@@ -519,6 +550,8 @@ int main(int argc, char **argv)
 		status = caught_signal ? 128 + caught_signal : ST_USAGE;
 		goto out;
 	}
+	if (o.memory && !memory_usable(&o, qemu))
+		goto out;
 	if (o.print) {
 		qemu_command(&o, qemu, &cmd);
 		print_command(&cmd);

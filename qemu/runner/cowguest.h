@@ -66,6 +66,10 @@ enum accel { ACCEL_AUTO, ACCEL_TCG, ACCEL_KVM };
  * @allow: regular expressions of log lines that are permitted
  * @accel: accelerator; AUTO is settled before the start
  * @icount: the clock counts instructions
+ * @memory: beside @icount: caches and TLBs are modelled
+ * @model: the processor that is modelled
+ * @plugin: the model, or NULL: beside cowguest
+ * @symbols: the kernel's System.map, or NULL: in the tree of @kernel
  * @in_turn: TCG runs all cores in turn on one thread
  * @shell: the guest has the terminal
  * @print: print QEMU's command line and exit
@@ -89,6 +93,10 @@ struct opts {
 	struct strvec allow;
 	enum accel accel;
 	bool icount;
+	bool memory;
+	const char *model;
+	const char *plugin;
+	const char *symbols;
 	bool in_turn;
 	bool shell;
 	bool print;
@@ -210,6 +218,7 @@ char *find_qemu(const char *name);
 char *qemu_version(const char *qemu);
 char *kernel_line(const struct opts *o);
 const char *cpu_model(const struct opts *o);
+char *commas(const char *path);
 void qemu_command(const struct opts *o, const char *qemu, struct strvec *cmd);
 void print_command(const struct strvec *cmd);
 int write_boot_json(const struct opts *o, const char *qemu);
@@ -217,6 +226,10 @@ int join_initrds(const struct opts *o);
 
 /* kvm.c */
 char *kvm_unusable(const struct opts *o, const char *qemu);
+
+/* memory.c */
+char *memory_option(const struct opts *o);
+bool memory_usable(const struct opts *o, const char *qemu);
 
 /* watch.c */
 int watch_guest(struct run *r, const struct strvec *cmd);

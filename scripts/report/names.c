@@ -14,6 +14,7 @@ static const char *const arms[] = {
 static const char *const workloads[] = {
 	"seq",	 "rev",	    "rand",  "sparse2", "sparse8",  "sparse64", "zipf",
 	"reuse", "threads", "paced", "redis64", "redis32k", "prefork",
+	"touch-all", "reader",
 };
 
 static const char *const stages[] = {

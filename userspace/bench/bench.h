@@ -53,6 +53,8 @@ struct env {
 	const char *listen; /* list of debugfs switches, or NULL */
 	const char *debugfs; /* their directory */
 	bool large_copies; /* a COW may copy into large folios */
+	bool touch_all; /* each page is written whole after its first write */
+	bool reader; /* the other process reads the old pages, in turn */
 	/* for tests: flip a bit before the check, which must see it */
 	bool corrupt;
 };
@@ -87,6 +89,8 @@ struct shared {
 	pthread_barrier_t meet;
 	/* all writing threads of all writing processes */
 	pthread_barrier_t gate;
+	/* the writer and the reader of --reader, before and after each turn */
+	pthread_barrier_t turn;
 };
 
 /* All that is the same in every round */
@@ -153,5 +157,6 @@ struct team *team_start(const struct bench *bench, const struct region *region,
 void team_rehearse(struct team *team);
 void team_write(struct team *team);
 void team_finish(struct team *team);
+void read_in_turn(const struct bench *bench, const struct region *region);
 
 #endif /* COWLAB_BENCH_H */

@@ -71,6 +71,8 @@ static void run_side(const struct bench *bench, const struct region *region,
 	pthread_barrier_wait(meet);
 	if (writer)
 		team_write(team);
+	else if (env->reader)
+		read_in_turn(bench, region);
 	pthread_barrier_wait(meet);
 	if (growth) {
 		growth->known &= memory_with_child(child, &growth->after);
@@ -121,6 +123,7 @@ static void run_round(struct bench *bench, uint64_t round)
 	init_barrier(&bench->shared->meet, reuse ? 1 : 2);
 	init_barrier(&bench->shared->gate,
 		     env->threads * (env->writer == WRITER_BOTH ? 2 : 1));
+	init_barrier(&bench->shared->turn, 2);
 	region_require(env->kind, env->size, reuse ? 1 : 2);
 	region_make(&region, env->kind, env->size, seed, env->large_copies);
 	region_settle(&bench->cpus);

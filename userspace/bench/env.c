@@ -30,6 +30,7 @@ static const char doc[] =
 	"    cowbench -b populate_write          # break COW first, then write\n"
 	"    cowbench -p paced --helper          # break COW ahead of the writer\n"
 	"    cowbench --helper=32,1024           # 32 pages per call, 4 MiB ahead\n"
+	"    cowbench --touch-all                # each page is written whole\n"
 	"    cowbench -l timing,log              # with cowlab's timing and log on\n"
 	"\n"
 	"PATTERNS:\n"
@@ -111,6 +112,12 @@ static const struct opt opts[] = {
 	  OPT_CHOICE(env.writer, writers) },
 	{ "threads", 't', "N", "Split the pattern over N threads (1)",
 	  OPT_NUMBER(env.threads, 1, MAX_THREADS) },
+	{ "touch-all", 0, NULL,
+	  "Write each page whole after its first write; only the first is timed, elapsed_ns has all",
+	  OPT_FLAG(env.touch_all) },
+	{ "reader", 0, NULL,
+	  "The other process reads the old pages after each 64 writes; elapsed_ns has that, too",
+	  OPT_FLAG(env.reader) },
 	{ OPT_COMMON_KIND(env.kind) },
 	{ OPT_COMMON_LARGE_COPIES(env.large_copies) },
 	{ "prepare", 'b', "CALL",
@@ -160,6 +167,10 @@ static void check_options(void)
 	if (env.pattern.kind == PATTERN_REUSE && env.writer != WRITER_PARENT)
 		invalid("writer", writers[env.writer],
 			"parent with pattern reuse");
+	if (env.reader &&
+	    (env.writer == WRITER_BOTH || env.threads > 1 || env.ahead_batch ||
+	     env.pattern.kind == PATTERN_REUSE))
+		die("--reader: needs one writer, another process that does not write, and no --helper");
 	count = pattern_count(&env.pattern, pages, env.writes);
 	if (env.threads > count)
 		die("--threads: %u threads for %zu writes", env.threads, count);

@@ -17,6 +17,8 @@
 
 #define STACK_BYTES (256UL << 10)
 #define DUMMY_PAGES_PER_THREAD 16
+/* Pages that are written before the reader of --reader has its turn */
+#define TURN_PAGES 64
 
 /* Writes to be timed */
 struct job {
@@ -28,6 +30,8 @@ struct job {
 	uint64_t seed; /* the round's seed */
 	enum who who; /* decides the values */
 	uint64_t pace_iters; /* work between writes */
+	bool touch_all; /* write each page whole after its first write */
+	pthread_barrier_t *turn; /* the reader's, or NULL */
 	enum prepare prepare; /* done before the writes */
 	const struct listen *listen; /* on during the writes */
 	/* thread that breaks COW during the writes, or NULL */
@@ -81,19 +85,31 @@ static void prepare(const struct job *job)
 	}
 }
 
+/* Write a page whole, each word's own value. */
+static void touch_page(unsigned char *base, size_t page)
+{
+	volatile uint64_t *word = (uint64_t *)(base + page * PAGE_BYTES);
+	size_t i;
+
+	for (i = 0; i < PAGE_BYTES / sizeof(*word); i++)
+		word[i] = word[i];
+}
+
 /*
- * Make the timed writes @first to @last - 1 of a job. Two copies exist: only
- * with a runner-ahead is the progress stored, which costs time in each write.
+ * Make the timed writes @first to @last - 1 of a job. Copies exist: only with a
+ * runner-ahead is the progress stored, which costs time in each write, and only
+ * with --touch-all is the page written whole.
  */
 static inline __attribute__((always_inline)) void
 write_pages(const struct job *job, size_t first, size_t last, struct lap *lap,
-	    bool told)
+	    bool told, bool whole)
 {
 	uint64_t t0, t1;
 	size_t i;
 
 	t1 = now_ns();
-	lap->start = t1;
+	if (!lap->start)
+		lap->start = t1;
 	for (i = first; i < last; i++) {
 		size_t index = (size_t)job->order[i] * 512 +
 			       word_slot(job->seed, job->order[i]);
@@ -106,6 +122,8 @@ write_pages(const struct job *job, size_t first, size_t last, struct lap *lap,
 		*word = value;
 		t1 = now_ns();
 		job->samples[i] = t1 - t0;
+		if (whole)
+			touch_page(job->base, job->order[i]);
 		if (told)
 			__atomic_store_n(&lap->done, i + 1 - first,
 					 __ATOMIC_RELAXED);
@@ -116,10 +134,24 @@ write_pages(const struct job *job, size_t first, size_t last, struct lap *lap,
 static void write_share(const struct job *job, size_t first, size_t last,
 			struct lap *lap)
 {
-	if (job->runner)
-		write_pages(job, first, last, lap, true);
-	else
-		write_pages(job, first, last, lap, false);
+	size_t end;
+
+	lap->start = 0;
+	for (; first < last; first = end) {
+		end = last;
+		if (job->turn && last - first > TURN_PAGES)
+			end = first + TURN_PAGES;
+		if (job->runner)
+			write_pages(job, first, end, lap, true, job->touch_all);
+		else if (job->touch_all)
+			write_pages(job, first, end, lap, false, true);
+		else
+			write_pages(job, first, end, lap, false, false);
+		if (job->turn) {
+			pthread_barrier_wait(job->turn);
+			pthread_barrier_wait(job->turn);
+		}
+	}
 }
 
 /*
@@ -225,6 +257,7 @@ static void make_rehearsal(struct team *team)
 	job->count = (size_t)env->threads * DUMMY_PAGES_PER_THREAD;
 	job->size = job->count * PAGE_BYTES;
 	job->listen = &team->bench->null;
+	job->turn = NULL;
 	job->base = mmap(NULL, job->size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (job->base == MAP_FAILED)
@@ -289,6 +322,8 @@ struct team *team_start(const struct bench *bench, const struct region *region,
 		.count = bench->count,
 		.seed = seed,
 		.who = side == SIDE_CHILD ? WHO_CHILD : WHO_PARENT,
+		.touch_all = env->touch_all,
+		.turn = env->reader ? &bench->shared->turn : NULL,
 		.prepare = env->prepare,
 		.listen = &bench->listen,
 	};
@@ -315,6 +350,28 @@ void team_rehearse(struct team *team)
 void team_write(struct team *team)
 {
 	section(team, 0, &team->real);
+}
+
+/*
+ * The other process' part under --reader: read the old data of the pages that were
+ * written since its last turn, a word of each line.
+ */
+void read_in_turn(const struct bench *bench, const struct region *region)
+{
+	pthread_barrier_t *turn = &bench->shared->turn;
+	size_t i, at;
+
+	for (i = 0; i < bench->count; i++) {
+		const volatile unsigned char *page =
+			region->base + bench->order[i] * PAGE_BYTES;
+
+		if (i % TURN_PAGES == 0)
+			pthread_barrier_wait(turn);
+		for (at = 0; at < PAGE_BYTES; at += 64)
+			(void)page[at];
+		if ((i + 1) % TURN_PAGES == 0 || i + 1 == bench->count)
+			pthread_barrier_wait(turn);
+	}
 }
 
 /* End and free the threads, and remove the restriction of the switches. */

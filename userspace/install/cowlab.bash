@@ -28,7 +28,7 @@ _cowlab() {
 	cowkv:-m | cowkv:--snapshot) words='cowsnap fork none' ;;
 	cowkv:-p | cowkv:--pattern) words='rand seq' ;;
 	cowguest:--accel) words='auto tcg kvm' ;;
-	cowguest:--clock) words='wall icount' ;;
+	cowguest:--clock) words='wall icount memory' ;;
 	cowlat:-s | cowlat:--stage) words='fault copy file_fault huge_copy hugetlb_copy pmd_split all' ;;
 	cowlat:--probe) words='tracepoint fentry kprobe' ;;
 	scaling:-a | scaling:--space) words='shared own' ;;
