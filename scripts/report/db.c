@@ -35,6 +35,8 @@ static const char schema[] =
 	", cost_ns, PRIMARY KEY (clock, arm, source));"
 	"CREATE TABLE stages(clock, arm, pages, total_ns, probe_ns);"
 	"CREATE TABLE part(clock, arm, part, ns);"
+	"CREATE TABLE model(arm, workload, round, pages, part, insns, loads, stores, l1d, l2d, l3d, l1s, l2s, l3s, l1i, l2i, l3i, l1w, l2w, l3w, dtlb, itlb, walks, walk_reads, invlpg, cr3, global, accessed, dirty, assists, faults, stale, unknown, cycles_insns, cycles_l2, cycles_l3, cycles_memory, cycles_tlb, cycles_flush, cycles_assist, cycles_fault);"
+	"CREATE TABLE model_cost(model, cost, cycles);"
 	"CREATE TABLE problem(kind, text);"
 	"CREATE TABLE summary(arm, workload, clock, source, stage, rounds, " FIGURES
 	", " PAGES
@@ -47,6 +49,11 @@ static const char schema[] =
 	"CREATE VIEW agreement AS SELECT clock, arm, count(*) FILTER (WHERE source <> 'nobody') = 5 AND count(DISTINCT iif(source <> 'nobody' AND (arm <> 'file' OR source <> 'delayacct'), count, NULL)) = 1 AND max(iif(arm = 'file' AND source = 'delayacct', count, 0)) = 0 AND max(iif(source = 'user', count, 0)) > 0 AS counts,"
 	" total(iif(source = 'debugfs', avg_ns, 0)) = total(iif(source = 'dmesg', avg_ns, 0)) AND total(iif(source = 'debugfs', avg_ns, 0)) = total(iif(source = 'bpf', avg_ns, 0)) AND total(iif(source = 'bpf', avg_ns, 0)) < total(iif(source = iif(arm = 'file', 'user', 'delayacct'), avg_ns, 0)) AND total(iif(source = 'delayacct', avg_ns, 0)) < total(iif(source = 'user', avg_ns, 0)) AS times"
 	" FROM crosscheck GROUP BY clock, arm ORDER BY clock, min(rowid);"
+	/* Per page written, all parts and rounds together */
+	"CREATE VIEW modelled AS WITH m AS (SELECT *, 1.0 * total(pages) OVER w / count(*) OVER w * count(*) OVER (PARTITION BY workload, arm, part) AS p FROM model WINDOW w AS (PARTITION BY workload, arm)) "
+	"SELECT workload, arm, total((cycles_insns + cycles_l2 + cycles_l3 + cycles_memory + cycles_tlb + cycles_flush + cycles_assist + cycles_fault) / p) AS cycles, total(insns / p) AS insns, total((l1d + l1i) / p) AS l1, total((l2d + l2i) / p) AS l2, total((l3d + l3i) / p) AS l3,"
+	" total(iif(part = 'user', l1d / p, 0)) AS user_l1, total(iif(part = 'user', l2d / p, 0)) AS user_l2, total((dtlb + itlb) / p) AS tlb, total(walks / p) AS walks, total(walk_reads / p) AS walk_reads, total(invlpg / p) AS flushes, total((cr3 + global) / p) AS full, total(assists / p) AS assists, total(faults / p) AS faults,"
+	" total(cycles_insns / p) AS c_insns, total(cycles_l2 / p) AS c_l2, total(cycles_l3 / p) AS c_l3, total(cycles_memory / p) AS c_memory, total(cycles_tlb / p) AS c_tlb, total(cycles_flush / p) AS c_flush, total(cycles_assist / p) AS c_assist, total(cycles_fault / p) AS c_fault FROM m GROUP BY workload, arm;"
 	"CREATE VIEW writer AS SELECT * FROM summary WHERE source = 'user' AND stage = 'touch';"
 	"CREATE VIEW service AS SELECT * FROM summary WHERE source = 'debugfs' AND stage = iif(arm = 'hugetlb', 'hugetlb_copy', 'fault');";
 

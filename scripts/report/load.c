@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "load.h"
+#include "model.h"
 
 #define FILE_LIMIT ((size_t)1 << 30)
 
@@ -100,7 +101,10 @@ static void load_log(struct run *run)
 	enum file_status st = read_part(run, "dmesg.log", &buf, &len);
 
 	run->has_log = st == FILE_OK;
-	if (st == FILE_ABSENT)
+	/* The model's cells write no log. */
+	if (st == FILE_ABSENT && model_any(run->db))
+		;
+	else if (st == FILE_ABSENT)
 		run_problem(run, "log", "dmesg.log is absent");
 	else if (st == FILE_UNREADABLE)
 		run_problem(run, "log", "dmesg.log cannot be read: %s",
@@ -179,6 +183,7 @@ int run_load(struct run *run, const char *dir)
 	db_run(run->db, "BEGIN", "");
 	load_env(run);
 	experiments_load(run->db, dir);
+	model_load(run);
 	load_log(run);
 	cells_load(run);
 	cells_check(run);

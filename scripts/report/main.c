@@ -6,6 +6,7 @@
 
 #include "findings.h"
 #include "gate.h"
+#include "model.h"
 #include "report.h"
 
 #ifndef COWREPORT_VERSION
@@ -144,8 +145,9 @@ static void tell_remarks(const struct run *run)
 static void write_sections(const struct report *rep, struct doc *doc)
 {
 	void (*const rest[])(const struct report *rep, struct doc *doc) = {
-		section_claims,	 section_emulation,   section_cells,
-		section_quality, section_environment, section_method,
+		section_model,	     section_claims, section_concerns,
+		section_emulation,   section_cells,  section_quality,
+		section_environment, section_method,
 	};
 
 	section_findings(rep, doc);
@@ -289,6 +291,7 @@ static int write_files(const struct report *rep, const char *dir)
 static void print_result(const struct report *rep, const char *dir)
 {
 	print_table1(rep, stdout);
+	print_model(rep, stdout);
 	for (int i = 0; i < FINDINGS; i++) {
 		char *s = finding(rep->run->db, i);
 
@@ -313,7 +316,8 @@ static int report(const struct run *run, const struct args *args)
 		ret = 1;
 	}
 	if (plots_begin(&plots, args->dir) || plots_cells(&plots, run) ||
-	    plots_experiments(&plots, run->db)) {
+	    plots_experiments(&plots, run->db) ||
+	    plots_model(&plots, run->db)) {
 		tell("no pictures: %s", plots.why);
 		rep.plot_trouble = plots.why;
 		ret = 1;

@@ -32,7 +32,7 @@ bool run_has_data(const struct run *run)
 {
 	return db_number(
 		       run->db,
-		       "SELECT EXISTS (SELECT 1 FROM latency WHERE source <> 'listen') OR EXISTS (SELECT 1 FROM experiment)",
+		       "SELECT EXISTS (SELECT 1 FROM latency WHERE source <> 'listen') OR EXISTS (SELECT 1 FROM experiment) OR EXISTS (SELECT 1 FROM model)",
 		       "") > 0;
 }
 
