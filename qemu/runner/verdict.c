@@ -123,10 +123,26 @@ static bool qemu_failed(const struct run *r)
 	return ws != 0;
 }
 
+/* The plugin of --clock memory ends QEMU with a line that says all. */
+static bool model_words(struct run *r)
+{
+	char *line = r->o->memory ? strstr(r->qemu_err, "cowmem: ") : NULL;
+
+	if (!line)
+		return false;
+	line[strcspn(line, "\r\n")] = '\0';
+	printable(line);
+	say("%s", line);
+	return true;
+}
+
 static enum status died(struct run *r, enum results res)
 {
-	bool failed = qemu_failed(r);
+	bool failed;
 
+	if (model_words(r))
+		return ST_NO_WORD;
+	failed = qemu_failed(r);
 	if (!failed && !*r->last)
 		say("the guest ended without any console output: is %s a kernel for x86-64, and is %s of memory enough? give the guest more: MEM=%luG",
 		    r->o->kernel, r->o->mem, more_gib(r->o->mem));

@@ -9,6 +9,12 @@ if [ "${1-}" = --version ]; then
 	exit 0
 fi
 
+if [ "${1-}" = -help ]; then
+	echo '-h or -help     display this help and exit'
+	[ -n "${FAKE_NO_PLUGINS-}" ] || echo '-plugin [file=]<file>[,<argname>=<argvalue>]'
+	exit 0
+fi
+
 accel=''
 chan=''
 for arg; do
@@ -112,6 +118,13 @@ no-word)
 dies)
 	echo 'qemu: could not set up host forwarding' >&2
 	exit 3
+	;;
+model)
+	# The plugin of --clock memory ends QEMU, after the guest has sent all.
+	send closing-word 'done'
+	echo 'qemu: something before' >&2
+	echo "cowmem: region 'x' never ended" >&2
+	exit 1
 	;;
 signal)
 	echo 'qemu: internal error' >&2

@@ -312,6 +312,65 @@ static void test_icount(void **state)
 	assert_has(buf, "\"clock\":\"icount\"");
 }
 
+/* The model's options, and what boot.json says of it */
+static void test_memory(void **state)
+{
+	char buf[8192], plugin[PATH_MAX + 200];
+
+	(void)state;
+	setenv("FAKE_ARGS", at("args"), 1);
+	put(at("a,b.so"), "plugin");
+	put(at("System.map"), "symbols");
+	assert_status(run_fake("good", "--clock", "memory", "--smp", "4",
+			       "--mem", "2G", "--model", "laptop,cost.l2=9",
+			       "--plugin", at("a,b.so"), "--symbols",
+			       at("System.map")), 0);
+	assert_has(err, "--clock memory runs on 1 core, not 4");
+	get(at("args"), buf, sizeof(buf));
+	assert_has(buf, "\n-icount\nshift=0,sleep=off\n");
+	snprintf(plugin, sizeof(plugin),
+		 "\n-plugin\n%s,symbols=%s,model=laptop,cost.l2=9,mib=2048,out=%s\n",
+		 at("a,,b.so"), at("System.map"), dir);
+	assert_has(buf, plugin);
+	get(in_dir("boot.json"), buf, sizeof(buf));
+	assert_has(buf, "\"clock\":\"memory\",\"model\":\"laptop,cost.l2=9\"");
+}
+
+/* What the model needs, and a plugin that ends QEMU: one line each */
+static void test_memory_refused(void **state)
+{
+	const char *const usual[] = { "--clock", "memory", "--plugin",
+				      at("plugin.so"), "--symbols",
+				      at("System.map") };
+	char expected[PATH_MAX + 200];
+
+#define MEMORY usual[0], usual[1], usual[2], usual[3], usual[4], usual[5]
+	(void)state;
+	put(at("plugin.so"), "plugin");
+	put(at("System.map"), "symbols");
+	assert_status(run_fake("model", MEMORY), 5);
+	assert_string_equal(err,
+			    "cowguest: cowmem: region 'x' never ended\n");
+	/* Of a QEMU without the plugin it is not the plugin that speaks. */
+	assert_status(run_fake("model"), 5);
+	assert_has(err, "QEMU ended with exit status 1");
+	setenv("FAKE_NO_PLUGINS", "1", 1);
+	assert_status(run_fake("good", MEMORY), 1);
+	assert_has(err, "has no plugins");
+	unsetenv("FAKE_NO_PLUGINS");
+	assert_status(run_fake("good", MEMORY, "--mem", "2816M"), 1);
+	assert_has(err, "--mem 2816M is too much, the model knows up to 2815M");
+	assert_status(run_fake("good", MEMORY, "--plugin", "/nowhere.so"), 1);
+	assert_has(err, "no plugin /nowhere.so");
+	/* By default System.map is in the kernel's tree. */
+	assert_status(run_fake("good", "--clock", "memory", "--plugin",
+			       at("plugin.so")), 1);
+	snprintf(expected, sizeof(expected), "no System.map of this kernel, %s",
+		 at("../../../System.map"));
+	assert_has(err, expected);
+#undef MEMORY
+}
+
 static void test_icount_never_kvm(void **state)
 {
 	char buf[8192];
@@ -682,7 +741,7 @@ static void test_bad_options(void **state)
 {
 	(void)state;
 	assert_status(run_fake("good", "--clock", "moon"), 1);
-	assert_has(err, "invalid --clock 'moon': expected wall or icount");
+	assert_has(err, "invalid --clock 'moon': expected wall, icount or memory");
 	assert_status(run_fake("good", "--accel", "xen"), 1);
 	assert_status(run_fake("good", "--smp", "0"), 1);
 	assert_status(run_fake("good", "--smp", "-1"), 1);
@@ -943,6 +1002,8 @@ int main(void)
 		T(test_verbose),
 		T(test_boot_json),
 		T(test_icount),
+		T(test_memory),
+		T(test_memory_refused),
 		T(test_icount_never_kvm),
 		T(test_initrds_joined),
 		T(test_print),
