@@ -91,8 +91,11 @@ static void touch_page(unsigned char *base, size_t page)
 	volatile uint64_t *word = (uint64_t *)(base + page * PAGE_BYTES);
 	size_t i;
 
-	for (i = 0; i < PAGE_BYTES / sizeof(*word); i++)
-		word[i] = word[i];
+	for (i = 0; i < PAGE_BYTES / sizeof(*word); i++) {
+		const uint64_t value = word[i];
+
+		word[i] = value;
+	}
 }
 
 /*

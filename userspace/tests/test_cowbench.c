@@ -238,6 +238,12 @@ static void run_rows(const struct row_case *cases, size_t n, const char *kind)
 
 /* Every fault of the writer is one on the region, to the digit. */
 static const struct row_case small_pages[] = {
+	/* The other process reads in turns of 64 pages, the last one is short. */
+	{ "-s 400K --reader", "seq", "parent", 1, 400UL << 10, 100, 100, 100,
+	  100 },
+	{ "-s 1M --reader --touch-all -p rand -w child", "rand", "child", 1, M,
+	  256, 256, 256, 256 },
+	{ "-s 1M --touch-all -t 2", "seq", "parent", 2, M, 256, 256, 256, 256 },
 	{ "", "seq", "parent", 1, 64 * M, 16384, 16384, 16384, 16384 },
 	{ "-w child", "seq", "child", 1, 64 * M, 16384, 16384, 16384, 16384 },
 	{ "-s 4M", "seq", "parent", 1, 4 * M, 1024, 1024, 1024, 1024 },
@@ -561,6 +567,9 @@ static void test_bad_input(void **state)
 		{ "-p sparse1", 1, "--pattern" },
 		{ "-p sparse", 1, "--pattern" },
 		{ "-p sparse1025 -s 4M", 1, "--pattern" },
+		{ "--reader -p reuse", 1, "--reader" },
+		{ "--reader -w both", 1, "--reader" },
+		{ "--reader -t 2", 1, "--reader" },
 		{ "-w nobody", 1, "--writer" },
 		{ "-p reuse -w child", 1, "--writer" },
 		{ "-p reuse -w both", 1, "--writer" },

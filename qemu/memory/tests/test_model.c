@@ -574,7 +574,8 @@ static const char *load(struct symbols *symbols, const char *text)
 
 	assert_true(fd >= 0);
 	file = fdopen(fd, "w");
-	assert_true(fputs(text, file) >= 0 && !fclose(file));
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
 	why = symbols_load(symbols, path);
 	unlink(path);
 	return why;

@@ -169,7 +169,8 @@ static void test_finding(void **state)
 	assert_non_null(strstr(
 		s,
 		"adaptive 0.700 of baseline's modelled cycles, by instructions 0.500"));
-	assert_non_null(strstr(s, "95% of baseline's cycles are the copy itself"));
+	assert_non_null(
+		strstr(s, "95% of baseline's cycles are the copy itself"));
 	assert_non_null(strstr(
 		s,
 		"The verdict turns for next on seq (1.100, instructions 0.900)."));
