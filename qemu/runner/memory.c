@@ -28,17 +28,24 @@ static unsigned long mem_mib(const struct opts *o)
 	return strtoul(o->mem, NULL, 10) * (strchr(o->mem, 'G') ? 1024 : 1);
 }
 
-/* The plugin is beside this program, unless the option says otherwise. */
+/* The plugin is beside this program, or installed, unless the option says otherwise. */
 static char *plugin_path(const struct opts *o)
 {
-	char self[PATH_MAX];
+	char self[PATH_MAX], *built, *installed;
 	ssize_t n;
 
 	if (o->plugin)
 		return xstrdup(o->plugin);
 	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	self[n > 0 ? n : 0] = '\0';
-	return beside(self, PLUGIN_NAME);
+	built = beside(self, PLUGIN_NAME);
+	installed = beside(self, "../lib/" PLUGIN_NAME);
+	if (access(built, F_OK) && !access(installed, F_OK)) {
+		free(built);
+		return installed;
+	}
+	free(installed);
+	return built;
 }
 
 static char *symbols_path(const struct opts *o)

@@ -29,6 +29,8 @@ _cowlab() {
 	cowkv:-p | cowkv:--pattern) words='rand seq' ;;
 	cowguest:--accel) words='auto tcg kvm' ;;
 	cowguest:--clock) words='wall icount memory' ;;
+	cowguest:--model) words='epyc-milan xeon-icx laptop' ;;
+	memprobe:-p | memprobe:--probe) words='chase pages copy sort' ;;
 	cowlat:-s | cowlat:--stage) words='fault copy file_fault huge_copy hugetlb_copy pmd_split all' ;;
 	cowlat:--probe) words='tracepoint fentry kprobe' ;;
 	scaling:-a | scaling:--space) words='shared own' ;;

@@ -32,6 +32,7 @@ install: all man
 	install -D -m 644 libcowsnap/cowsnap.h "$(prefix)/include/cowsnap.h"
 	install -m 644 $(O)/lib/libcowsnap.a $(O)/lib/libcowsnap.so.$(cowsnap_version) \
 		$(O)/lib/cowwarm.so "$(lib)"
+	[ ! -f $(HOST)/cowmem.so ] || install -D -m 644 $(HOST)/cowmem.so "$(prefix)/lib/cowmem.so"
 	ln -sf libcowsnap.so.$(cowsnap_version) "$(lib)/libcowsnap.so.1"
 	ln -sf libcowsnap.so.1 "$(lib)/libcowsnap.so"
 	sed 's,@PREFIX@,$(PREFIX),; s,@LIBDIR@,$(LIBDIR),; s,@VERSION@,$(cowsnap_version),' \
