@@ -52,7 +52,12 @@
  *	exceptions without a callback; these lines are in L1 anyway.
  *   - An access that crosses a page counts for the first page alone.
  *   - One vCPU. Invalidations on other processors, and lines that move between caches
- *	of cores, do not exist here. They favour windows: one fault, one invalidation.
+ *	of cores, do not exist here. A window sends the others one interrupt where the
+ *	faults of its pages would send one each: this gain is left out. A second mode
+ *	with two vCPUs is left out, too: it could not be deterministic.
+ *   - The kernel copies a page with a loop of loads and stores, as without ERMS: under
+ *	QEMU `rep movsb` would go byte by byte. Its instructions are in the counts.
+ *   - An instruction that takes a fault is started twice, and counts twice, as in icount.
  *   - Interrupts by timers are modelled as they come, by the instruction count.
  *
  * A region of interest: a program stores the magic number of a label, executes
