@@ -19,7 +19,7 @@ int plots_model(struct plots *p, sqlite3 *db)
 {
 	sqlite3_stmt *q = db_query(
 		db,
-		"SELECT DISTINCT workload FROM model ORDER BY workload COLLATE workload LIMIT 16",
+		"SELECT DISTINCT workload FROM model WHERE NOT is_sweep(arm) ORDER BY workload COLLATE workload LIMIT 16",
 		"");
 	struct drawing d;
 	struct memo panels;
@@ -35,26 +35,31 @@ int plots_model(struct plots *p, sqlite3 *db)
 			d.gp.f, name,
 			db_query(
 				db,
-				"SELECT arm, c_insns, c_l2, c_l3, c_memory, c_tlb, c_flush, c_assist, c_fault FROM modelled WHERE workload = ? ORDER BY arm COLLATE arm LIMIT 24",
+				"SELECT arm, c_insns, c_l2, c_l3, c_memory, c_tlb, c_flush, c_assist, c_fault FROM modelled WHERE workload = ? AND NOT is_sweep(arm) ORDER BY arm COLLATE arm LIMIT 24",
 				"s", col_text(q, 0)));
-		fputs("set label 1 ", panels.f);
+		fputs("set title ", panels.f);
 		put_quoted(panels.f, col_text(q, 0));
-		fputs(" at graph 0.01, 0.93 font ',14'\nplot ", panels.f);
-		for (size_t i = 0; i < ARRAY_SIZE(components); i++) {
+		fputs(" font ',13'\nplot ", panels.f);
+		for (size_t i = 0; i < ARRAY_SIZE(components); i++)
 			fprintf(panels.f,
-				"%s$%s using %zu%s with histograms fs solid lc rgb '%s' title ",
+				"%s$%s using %zu%s with histograms fs solid lc rgb '%s'",
 				i ? ", " : "", name, i + 2, i ? "" : ":xtic(1)",
 				components[i].colour);
-			put_quoted(panels.f, components[i].title);
-		}
-		fprintf(panels.f, "\n%s", n ? "" : "unset key\n");
+		fputc('\n', panels.f);
 		free(name);
 	}
-	put_multi(&d, 110 + 190 * n, n ? n : 1);
+	/* The last panel holds the key alone. */
+	put_multi(&d, 90 + 190 * (n + 1), n + 1);
 	fprintf(d.gp.f,
-		"unset title\nset style data histograms\nset style histogram rowstacked\nset boxwidth 0.7\nset yrange [0:*]\nset offsets 0,0,graph 0.12,0\nset tmargin 2\nset bmargin 2\nset ytics font ',12'\nset xtics font ',11'\n"
-		"set key above horizontal reverse Left samplen 1.2 font ',12'\n%sunset multiplot\n",
+		"unset key\nset style data histograms\nset style histogram rowstacked\nset boxwidth 0.7\nset yrange [0:*]\nset tmargin 3\nset bmargin 2\nset title offset 0,-0.4\nset ytics font ',12'\nset xtics font ',10'\n%s"
+		"unset title\nunset border\nunset tics\nunset grid\nset key center center maxrows 3 reverse Left samplen 1.5\nplot [0:1] [0:1] ",
 		memo_end(&panels));
+	for (size_t i = 0; i < ARRAY_SIZE(components); i++) {
+		fprintf(d.gp.f, "%sNaN with boxes fs solid lc rgb '%s' title ",
+			i ? ", " : "", components[i].colour);
+		put_quoted(d.gp.f, components[i].title);
+	}
+	fputs("\nunset multiplot\n", d.gp.f);
 	free(panels.s);
 	return drawing_end(&d, p, n);
 }

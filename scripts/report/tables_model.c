@@ -57,7 +57,7 @@ static struct table *table_groups(const struct report *rep)
 	struct table *t = table_query(
 		rep->run->db, "-", 3,
 		"WITH p AS (SELECT workload, arm, part, total(cycles_insns + cycles_l2 + cycles_l3 + cycles_memory + cycles_tlb + cycles_flush + cycles_assist + cycles_fault) / total(pages) AS c FROM model GROUP BY workload, arm, part) "
-		"SELECT workload, arm, num(total(c), 0) AS all_, num(total(c) FILTER (WHERE part = 'user'), 0) AS user, num(total(c) FILTER (WHERE part = 'entry'), 0) AS 'entry, return', num(total(c) FILTER (WHERE part = 'copy'), 0) AS copy, num(total(c) FILTER (WHERE part = 'zero'), 0) AS zero, num(total(c) FILTER (WHERE part = 'alloc'), 0) AS allocation, num(total(c) FILTER (WHERE part = 'flush'), 0) AS flush, num(total(c) FILTER (WHERE part = 'other'), 0) AS 'other kernel' "
+		"SELECT workload, arm, num(total(c), 0) AS 'all', num(total(c) FILTER (WHERE part = 'user'), 0) AS user, num(total(c) FILTER (WHERE part = 'entry'), 0) AS 'entry, return', num(total(c) FILTER (WHERE part = 'copy'), 0) AS copy, num(total(c) FILTER (WHERE part = 'zero'), 0) AS zero, num(total(c) FILTER (WHERE part = 'alloc'), 0) AS allocation, num(total(c) FILTER (WHERE part = 'flush'), 0) AS flush, num(total(c) FILTER (WHERE part = 'other'), 0) AS 'other kernel' "
 		"FROM p GROUP BY workload, arm ORDER BY workload COLLATE workload, arm COLLATE arm",
 		"");
 
