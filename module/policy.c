@@ -3,7 +3,6 @@
  * The choice of the policy that serves faults, and the counting of what became
  * of its windows. To add a policy, see policies.h.
  */
-#include <linux/cow_mode.h>
 #include <linux/string.h>
 
 #include "huge.h"
@@ -74,22 +73,6 @@ static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 	}
 }
 
-/* With precopy at 2; the kernel does not ask for those that opted out. */
-static unsigned int opted_in_window(struct vm_fault *vmf)
-{
-	if (mm_cow_mode(vmf->vma->vm_mm) != PR_COW_ON)
-		return 0;
-	return policies[READ_ONCE(chosen)].window(vmf);
-}
-
-static bool policy_huge(struct vm_fault *vmf)
-{
-	if (READ_ONCE(precopy) == 2 &&
-	    mm_cow_mode(vmf->vma->vm_mm) != PR_COW_ON)
-		return false;
-	return huge_window(vmf);
-}
-
 /* The knob: are huge pages copied as a whole? */
 static bool copy_huge;
 
@@ -98,15 +81,13 @@ static bool serve_files;
 
 /* Faults call the chosen policy directly: @window is its callback. */
 static struct cow_policy cowlab_policy = {
-	.huge = policy_huge,
+	.huge = huge_window,
 	.served = policy_served,
 };
 
 static void policy_update(void)
 {
-	WRITE_ONCE(cowlab_policy.opt_in, precopy == 2);
-	WRITE_ONCE(cowlab_policy.window, precopy == 2 ? opted_in_window :
-					 policies[chosen].window);
+	WRITE_ONCE(cowlab_policy.window, policies[chosen].window);
 }
 
 /**
@@ -118,25 +99,24 @@ static void policy_update(void)
  */
 int cow_policy_set_precopy(u64 val)
 {
-	unsigned int old = precopy;
-	int ret = 0;
+	int ret;
 
-	/* Before the callback changes: until then, those that opted in. */
-	if (!val && old)
+	if (!val && precopy) {
 		cow_policy_unregister(&cowlab_policy);
-	precopy = val;
-	policy_update();
-	if (val && !old) {
+	} else if (val && precopy) {
+		cow_policy_opt_in(val == 2);
+	} else if (val) {
+		cowlab_policy.opt_in = val == 2;
+		policy_update();
 		ret = cow_policy_register(&cowlab_policy);
-		if (!ret) {
-			cow_policy_ask_near(policies[chosen].near);
-			cow_policy_serve_files(serve_files);
-			cow_policy_copy_huge(copy_huge);
-		}
+		if (ret)
+			return ret;
+		cow_policy_ask_near(policies[chosen].near);
+		cow_policy_serve_files(serve_files);
+		cow_policy_copy_huge(copy_huge);
 	}
-	if (ret)
-		precopy = old;
-	return ret;
+	precopy = val;
+	return 0;
 }
 
 /**
