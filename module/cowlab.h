@@ -14,6 +14,7 @@
  * habit.c	the usual length of the streams in a VMA
  * stream.c	which pages of a stream's last window, or of a VMA, have been written
  * cap.c	limits of a window
+ * account.c	what the windows did for each process that chose
  * hist.c	a latency histogram
  * stats.c	the counters
  */

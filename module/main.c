@@ -2,6 +2,7 @@
 /* Loading and unloading the module. */
 #include <linux/module.h>
 
+#include "account.h"
 #include "cowlab.h"
 #include "policy.h"
 #include "stats.h"
@@ -26,6 +27,7 @@ static void __exit cowlab_exit(void)
 	cow_debugfs_remove();
 	cow_policy_set_precopy(0);
 	cow_probes_destroy();
+	cow_account_destroy();
 	cow_stats_destroy();
 }
 

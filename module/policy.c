@@ -5,6 +5,7 @@
  */
 #include <linux/string.h>
 
+#include "account.h"
 #include "huge.h"
 #include "policy.h"
 #include "stats.h"
@@ -48,6 +49,7 @@ static void policy_served(struct vm_fault *vmf, const struct cow_result *result)
 		huge_served(vmf, result);
 		return;
 	}
+	cow_account_window(vmf, result);
 	/* If all are copied in the end, none was left alone. */
 	for (i = 0; !whole && i < NR_COW_SKIPS; i++)
 		if (result->skipped[i])

@@ -10,6 +10,7 @@
 #include <linux/tracepoint.h>
 #include <trace/events/cow.h>
 
+#include "account.h"
 #include "cap.h"
 #include "cowlab.h"
 #include "hist.h"
@@ -82,6 +83,7 @@ static void sample_whole(enum stage stage, unsigned int pages, u64 ns)
 	if (!wanted() || !(READ_ONCE(timing) || READ_ONCE(log)))
 		return;
 	cow_stats_fault(pages);
+	cow_account_fault(pages);
 	sample(stage, ns, true);
 }
 
@@ -259,6 +261,7 @@ int cow_probes_reset(void)
 	for (i = 0; i < NR_STAGES; i++)
 		cow_hist_reset(&hists[i]);
 	cow_stats_reset();
+	cow_account_reset();
 	return set_probes(timing, timing || log || capped);
 }
 

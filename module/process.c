@@ -13,7 +13,9 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/string.h>
+#include <linux/string_helpers.h>
 
+#include "account.h"
 #include "cowlab.h"
 
 static const char * const modes[] = {
@@ -68,8 +70,11 @@ int cow_process_set(char *text)
 }
 
 /**
- * cow_process_show - list the processes that chose, "PID MODE ORDER NAME" each
+ * cow_process_show - list the processes that chose
  * @m: the file
+ *
+ * A line each: "PID MODE ORDER", the counters as "KEY VALUE", NAME. As in
+ * /proc/PID/status, a new line in the name is escaped.
  *
  * Context: process context.
  */
@@ -78,10 +83,12 @@ void cow_process_show(struct seq_file *m)
 	struct pid_namespace *ns = task_active_pid_ns(current);
 	struct task_struct *task;
 
+	cow_account_sweep();
 	rcu_read_lock();
 	for_each_process(task) {
 		pid_t pid = task_tgid_nr_ns(task, ns);
 		unsigned int mode = PR_COW_DEFAULT, order = 0;
+		char name[TASK_COMM_LEN];
 
 		task_lock(task);
 		if (task->mm && !(task->flags & PF_KTHREAD)) {
@@ -89,9 +96,15 @@ void cow_process_show(struct seq_file *m)
 			order = mm_cow_order(task->mm);
 		}
 		task_unlock(task);
-		if (pid && (mode != PR_COW_DEFAULT || order))
-			seq_printf(m, "%d %s %u %s\n", pid, modes[mode], order,
-				   task->comm);
+		if (!pid || (mode == PR_COW_DEFAULT && !order))
+			continue;
+		seq_printf(m, "%d %s %u", pid, modes[mode], order);
+		cow_account_show(m, task_tgid(task));
+		get_task_comm(name, task);
+		seq_putc(m, ' ');
+		seq_escape_mem(m, name, strlen(name),
+			       ESCAPE_SPACE | ESCAPE_SPECIAL, "\n\\");
+		seq_putc(m, '\n');
 	}
 	rcu_read_unlock();
 }

@@ -2,8 +2,12 @@
 /* Judges which pages of a stream's last window have been written. */
 #include <linux/math.h>
 
+#include "account.h"
 #include "stats.h"
 #include "stream.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
 
 /**
  * vma_ptes - find the PTE of a page in the fault's VMA
@@ -55,7 +59,8 @@ pte_t *vma_ptes(struct vm_fault *vmf, unsigned long page, pmd_t *pmd)
  * @place: position in that window of the page whose fault it was; not counted
  * @written: set to the number of neighbours that have been written
  *
- * Counts them as hit or wasted in the statistics if the whole window was copied.
+ * Counts them as hit or wasted in the statistics if the whole window was copied,
+ * and tells the tracepoint cow_judged.
  *
  * Context: page-table lock of the fault held; must not sleep.
  * Return: the number of neighbours that could be judged; 0 if the window lies in
@@ -84,8 +89,12 @@ unsigned int stream_written(struct vm_fault *vmf, u32 stream,
 	*written = n;
 
 	if (stream & STREAM_FULL) {
+		unsigned int wasted = pages - 1 - *written;
+
 		this_cpu_add(cow_stats->hit, *written);
-		this_cpu_add(cow_stats->wasted, pages - 1 - *written);
+		this_cpu_add(cow_stats->wasted, wasted);
+		cow_account_judged(vmf, *written, wasted);
+		trace_cow_judged(*written, wasted);
 	}
 	return pages - 1;
 }
