@@ -13,15 +13,12 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "common/tgid.bpf.h"
 #include "cowlat.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile __u32 only_tgid;
-/* The pid namespace that numbers are of, if that is not the first. */
-const volatile bool own_ns;
-const volatile __u64 ns_device;
-const volatile __u64 ns_inode;
 const volatile char only_comm[COWLAT_COMM];
 const volatile bool use_comm;
 const volatile int rows_of = ROWS_NONE;
@@ -66,18 +63,6 @@ struct {
 	__type(key, int);
 	__type(value, struct open_fault);
 } faults SEC(".maps");
-
-static __always_inline __u32 current_tgid(void)
-{
-	struct bpf_pidns_info info = { 0 };
-
-	if (!own_ns)
-		return bpf_get_current_pid_tgid() >> 32;
-	if (bpf_get_ns_current_pid_tgid(ns_device, ns_inode, &info,
-					sizeof(info)))
-		return 0;
-	return info.tgid;
-}
 
 static __always_inline bool wanted(void)
 {

@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/bpf_load.h"
 #include "cowlat.skel.h"
 #include "fail.h"
 
@@ -164,36 +164,6 @@ static const char *const tracepoints[NR_STAGES] = {
 
 static struct btf *kernel_btf;
 
-/* Say why a BPF program may not be loaded. */
-static void __attribute__((noreturn)) refused(void)
-{
-	static const struct {
-		unsigned int bit;
-		const char *name;
-	} needed[] = { { 38, "CAP_PERFMON" }, { 39, "CAP_BPF" } };
-	/* CAP_SYS_ADMIN stands for both. */
-	const unsigned int admin = 21;
-	unsigned long long mask = 0;
-	char line[128];
-	size_t i;
-	FILE *f;
-
-	f = fopen("/proc/self/status", "re");
-	while (f && fgets(line, sizeof(line), f) &&
-	       sscanf(line, "CapEff: %llx", &mask) != 1)
-		;
-	if (f)
-		fclose(f);
-	for (i = 0; i < ARRAY_SIZE(needed); i++)
-		if (!(mask >> needed[i].bit & 1) && !(mask >> admin & 1))
-			fail("must be root, or have CAP_BPF and CAP_PERFMON: %s is missing",
-			     needed[i].name);
-	f = fopen("/sys/kernel/security/lockdown", "re");
-	if (f && fgets(line, sizeof(line), f) && !strstr(line, "[none]"))
-		fail("the kernel is locked down (/sys/kernel/security/lockdown): no program may read its memory");
-	fail("the kernel refuses BPF: in a container, its user namespace must be the first one");
-}
-
 /**
  * probe_require_bpf - leave with an error where cowlat cannot work
  *
@@ -201,23 +171,7 @@ static void __attribute__((noreturn)) refused(void)
  */
 void probe_require_bpf(void)
 {
-	const struct bpf_insn nothing[] = {
-		{ .code = 0xb7 /* r0 = 0 */ },
-		{ .code = 0x95 /* exit */ },
-	};
-	int fd;
-
-	fd = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL, "GPL", nothing,
-			   ARRAY_SIZE(nothing), NULL);
-	if (fd < 0 && errno == ENOSYS)
-		fail("this kernel has no BPF (CONFIG_BPF_SYSCALL)");
-	if (fd < 0 && errno == EPERM)
-		refused();
-	if (fd < 0 && errno == EINVAL)
-		fail("this kernel has no BPF for tracing (CONFIG_BPF_EVENTS)");
-	if (fd < 0)
-		fail("cannot load a BPF program: %s", strerror(errno));
-	close(fd);
+	bpf_require();
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		fail("this kernel has no BTF, /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF)");
 	kernel_btf = btf__load_vmlinux_btf();
@@ -367,21 +321,6 @@ static bool attach(struct probe *probe, unsigned int index)
 	return link;
 }
 
-/* PROC_PID_INIT_INO, include/linux/proc_ns.h */
-#define FIRST_PID_NS 0xEFFFFFFCUL
-
-/* In a pid namespace of its own, cowlat gets and shows that namespace's numbers. */
-static void set_namespace(struct cowlat_bpf *skel)
-{
-	struct stat st;
-
-	if (stat("/proc/self/ns/pid", &st) || st.st_ino == FIRST_PID_NS)
-		return;
-	skel->rodata->own_ns = true;
-	skel->rodata->ns_device = st.st_dev;
-	skel->rodata->ns_inode = st.st_ino;
-}
-
 static void set_rows(struct cowlat_bpf *skel, const struct want *want)
 {
 	const __u32 max = want->rows == ROWS_NONE ? 1 : want->max_rows;
@@ -395,6 +334,7 @@ static void set_rows(struct cowlat_bpf *skel, const struct want *want)
 static bool try_way(struct probe *probe, enum method method,
 		    const struct way *way, const struct want *want)
 {
+	uint64_t device = 0, inode = 0;
 	static char name[96];
 	struct cowlat_bpf *skel;
 	struct bpf_program *prog;
@@ -408,7 +348,9 @@ static bool try_way(struct probe *probe, enum method method,
 	bpf_object__for_each_program(prog, skel->obj)
 		bpf_program__set_autoload(prog, false);
 	skel->rodata->only_tgid = want->tgid;
-	set_namespace(skel);
+	skel->rodata->own_ns = own_pid_namespace(&device, &inode);
+	skel->rodata->ns_device = device;
+	skel->rodata->ns_inode = inode;
 	skel->rodata->use_comm = want->comm;
 	if (want->comm)
 		strncpy((char *)skel->rodata->only_comm, want->comm,
