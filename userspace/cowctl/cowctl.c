@@ -12,6 +12,7 @@
 #include "common/util.h"
 #include "cowctl/knobs.h"
 #include "cowctl/status.h"
+#include "cowctl/top.h"
 
 #define DEBUGFS "/sys/kernel/debug/cowlab"
 #define STATE "/run/cowctl.last"
@@ -24,25 +25,30 @@ static const char doc[] =
 	"  set NAME=VALUE...   set knobs; if one is refused, none is changed\n"
 	"  run -- COMMAND      start a command that windows serve, or not\n"
 	"  attach PID          the same for a process that runs\n"
+	"  top                 the processes that take copy-on-write faults now\n"
 	"\v"
 	"EXAMPLES:\n"
 	"    cowctl set policy=adaptive window=32 precopy=2   # who opts in is served\n"
-	"    cowctl run --on -- redis-server redis.conf\n"
-	"    cowctl attach --off 4711\n"
-	"    cowctl status --json\n"
+	"    cowctl run --on -- redis-server redis.conf       # this one does\n"
+	"    cowctl attach --off 4711                         # this one not any more\n"
+	"    cowctl status --json                             # since the last look\n"
+	"    cowctl top                                       # who pays now; q ends\n"
+	"    cowctl top -n 1 --json                           # one look\n"
 	"\n"
 	"`cowctl COMMAND --help` lists the options of a command.\n"
 	"\n"
 	"Exit status: 0; 1 if something was refused: then nothing was changed, but `attach` keeps what it did for the PIDs before the one that was refused. `run` ends with the command's status; 126 or 127 if it cannot be started.\n";
 
-static const char *debugfs = DEBUGFS;
-static const char *state = STATE;
-static bool json;
+static struct {
+	const char *debugfs; /* the module's folder */
+	const char *state; /* keeps the counters of the last look */
+	bool json; /* print JSON */
+} options = { .debugfs = DEBUGFS, .state = STATE };
 
 #define OPT_DEBUGFS                                                         \
 	{                                                                   \
 		"debugfs", 'd', "DIR", "The module's folder (" DEBUGFS ")", \
-			OPT_TEXT(debugfs)                                   \
+			OPT_TEXT(options.debugfs)                           \
 	}
 
 static void command_status(int argc, char **argv)
@@ -50,17 +56,17 @@ static void command_status(int argc, char **argv)
 	static const char about[] =
 		"Show the knobs, what the windows did since the last look, and which processes chose.";
 	static const struct opt opts[] = {
-		{ "json", 'j', NULL, "Print JSON", OPT_FLAG(json) },
+		{ "json", 'j', NULL, "Print JSON", OPT_FLAG(options.json) },
 		OPT_DEBUGFS,
 		{ "state", 's', "FILE",
 		  "Keeps the counters of the last look (" STATE ")",
-		  OPT_TEXT(state) },
+		  OPT_TEXT(options.state) },
 		{ 0 },
 	};
 
 	options_parse(argc, argv, about, opts, NULL);
-	knobs_open(debugfs);
-	show_status(json, state);
+	knobs_open(options.debugfs);
+	show_status(options.json, options.state);
 }
 
 static void command_set(int argc, char **argv)
@@ -72,7 +78,7 @@ static void command_set(int argc, char **argv)
 	char **settings =
 		options_parse(argc, argv, about, opts, "NAME=VALUE...");
 
-	knobs_open(debugfs);
+	knobs_open(options.debugfs);
 	knobs_set(settings);
 }
 
@@ -133,7 +139,7 @@ static void command_attach(int argc, char **argv)
 	for (i = 0; pids[i]; i++)
 		if (!parse_u64(pids[i], &pid) || !pid || pid > 1UL << 22)
 			die("attach: invalid PID '%s'", pids[i]);
-	knobs_open(debugfs);
+	knobs_open(options.debugfs);
 	for (i = 0; pids[i]; i++) {
 		snprintf(text, sizeof(text), "%s %s %lu", pids[i], words[mode],
 			 order);
@@ -141,30 +147,63 @@ static void command_attach(int argc, char **argv)
 		if (err == ESRCH)
 			die("attach: no process %s", pids[i]);
 		if (err)
-			die("attach: %s: %s", pids[i], strerror(err));
+			die("attach: %s: %s", pids[i], knob_error(err));
 	}
 }
 
+static void command_top(int argc, char **argv)
+{
+	static const char about[] =
+		"Show the processes that take copy-on-write faults, once per interval: on a terminal as a screen, which q ends, else as lines.\v"
+		"FAULTS/s: copy-on-write faults. PAGES/FAULT: pages that a fault copied. WASTED/s: pages that windows copied and that were found unwritten, and WASTED%: their part of all that were looked at; - where nothing was, or cowlab.ko was not loaded when top started. TIME%: the time in these faults, of one CPU.\n"
+		"\n"
+		"Needs root, or CAP_BPF and CAP_PERFMON. While it runs, cowlab.ko cannot be unloaded.\n";
+	static struct top_options top = { .interval = 1, .rows = 20 };
+	static const struct opt opts[] = {
+		{ "interval", 'i', "SECONDS", "Time between two looks (1)",
+		  OPT_NUMBER(top.interval, 1, 86400) },
+		{ "count", 'n', "COUNT", "Print this many looks, as lines",
+		  OPT_NUMBER(top.count, 1, UINT64_MAX) },
+		{ "rows", 'r', "N",
+		  "Processes per look, as lines and in JSON (20; 0: all)",
+		  OPT_NUMBER(top.rows, 0, TOP_ROWS) },
+		{ "batch", 'b', NULL, "Print lines on a terminal, too",
+		  OPT_FLAG(top.batch) },
+		{ "json", 'j', NULL,
+		  "Print a JSON object per look: counts since the last one, times in ns",
+		  OPT_FLAG(top.json) },
+		{ 0 },
+	};
+
+	options_parse(argc, argv, about, opts, NULL);
+	show_top(&top);
+}
+
+/* A command parses its own options. */
 static const struct {
 	const char *name;
 	void (*run)(int argc, char **argv);
 } commands[] = {
-	{ "status", command_status },
-	{ "set", command_set },
-	{ "run", command_run },
-	{ "attach", command_attach },
+	{ "status", command_status }, { "set", command_set },
+	{ "run", command_run },	      { "attach", command_attach },
+	{ "top", command_top },
 };
 
 int main(int argc, char **argv)
 {
 	static const struct opt none[] = { { 0 } };
+	static char name[32];
 	size_t i;
 
 	for (i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(argv[1], commands[i].name)) {
+			/* For --help. */
+			snprintf(name, sizeof(name), "cowctl %s", argv[1]);
+			argv[1] = name;
 			commands[i].run(argc - 1, argv + 1);
 			return 0;
 		}
 	argv = options_parse(argc, argv, doc, none, "COMMAND [ARG...]");
-	die("no command '%s': expected status, set, run or attach", argv[0]);
+	die("no command '%s': expected status, set, run, attach or top",
+	    argv[0]);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,18 +49,46 @@ static void knob_path(const char *name, char *path, size_t size)
 }
 
 /**
- * knob_read_whole - read a file of several lines, or exit
- * @name: its name
- * @text: gets its text
- * @size: size of @text
+ * knob_error - say why a file of the module was refused
+ * @error: the errno
+ *
+ * Return: the text.
  */
-void knob_read_whole(const char *name, char *text, size_t size)
+const char *knob_error(int error)
 {
-	char path[512];
+	char text[128];
+
+	if (error == EPERM &&
+	    read_text("/sys/kernel/security/lockdown", text, sizeof(text)) &&
+	    !strstr(text, "[none]"))
+		return "the kernel is locked down and closes debugfs; `cowctl run` works";
+	return strerror(error);
+}
+
+/**
+ * knob_text - read a file, or exit
+ * @name: its name
+ *
+ * Return: its text, to be freed.
+ */
+char *knob_text(const char *name)
+{
+	char path[512], *text = NULL;
+	size_t size = 0;
+	FILE *file;
 
 	knob_path(name, path, sizeof(path));
-	if (!read_text(path, text, size))
-		die("cannot read %s: %s", path, strerror(errno));
+	errno = 0;
+	file = fopen(path, "re");
+	if (file) {
+		/* An empty file is no error. */
+		if (getdelim(&text, &size, '\0', file) < 0 && text)
+			*text = '\0';
+		fclose(file);
+	}
+	if (errno || !text)
+		die("cannot read %s: %s", path, knob_error(errno));
+	return text;
 }
 
 /**
@@ -70,16 +99,15 @@ void knob_read_whole(const char *name, char *text, size_t size)
  */
 void knob_read(const char *name, char *text, size_t size)
 {
-	char *start, *end;
+	char *whole = knob_text(name), *start = strchr(whole, '[');
 
-	knob_read_whole(name, text, size);
-	text[strcspn(text, "\n")] = '\0';
-	start = strchr(text, '[');
-	end = start ? strchr(start, ']') : NULL;
-	if (end) {
-		*end = '\0';
-		memmove(text, start + 1, strlen(start));
-	}
+	if (start)
+		start++;
+	else
+		start = whole;
+	start[strcspn(start, "]\n")] = '\0';
+	snprintf(text, size, "%s", start);
+	free(whole);
 }
 
 /**
@@ -156,5 +184,5 @@ void knobs_set(char **settings)
 		die("set: %s=%s: another module has registered a policy; nothing was changed",
 		    settings[n], values[n]);
 	die("set: %s does not accept '%s' (%s); nothing was changed",
-	    settings[n], values[n], strerror(err));
+	    settings[n], values[n], knob_error(err));
 }

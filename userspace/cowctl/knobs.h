@@ -9,7 +9,8 @@ extern const char *const knob_names[];
 
 void knobs_open(const char *dir);
 void knob_read(const char *name, char *text, size_t size);
-void knob_read_whole(const char *name, char *text, size_t size);
+char *knob_text(const char *name);
+const char *knob_error(int error);
 int knob_write(const char *name, const char *text);
 void knobs_set(char **settings);
 

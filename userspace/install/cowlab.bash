@@ -4,6 +4,7 @@
 # of those options that take one of a few words.
 _cowlab() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=
+	local command=("$1")
 	COMPREPLY=()
 	# `--option=value` comes as three words.
 	if [ "$cur" = = ]; then
@@ -24,7 +25,18 @@ _cowlab() {
 		;;
 	cycles:-p | cycles:--pattern) words='seq rev rand zipf' ;;
 	cycles:-V | cycles:--verify) words='no yes' ;;
-	cowctl:cowctl) words='status set run attach' ;;
+	cowctl:cowctl)
+		[[ $cur == -* ]] ||
+			words=$("$1" --help 2>/dev/null | sed -n '/^COMMAND is/,/^$/s/^  \([a-z]*\) .*/\1/p')
+		;;
+	cowctl:precopy) words='0 1 2' ;;
+	cowctl:policy) words='next fixed adaptive' ;;
+	cowctl:*)
+		if [ "${COMP_WORDS[1]}" = set ] && [[ $cur != -* ]]; then
+			words='precopy= policy= window= large_folio= huge_window= file= timing= log= latency_cap_ns= pid='
+			compopt -o nospace 2>/dev/null || true
+		fi
+		;;
 	cowkv:-m | cowkv:--snapshot) words='cowsnap fork none' ;;
 	cowkv:-p | cowkv:--pattern) words='rand seq' ;;
 	cowguest:--accel) words='auto tcg kvm' ;;
@@ -41,7 +53,9 @@ _cowlab() {
 	if [ -z "$words" ]; then
 		# Anything else is a file, which `complete -o default` finds.
 		[[ $cur == -* ]] || return 0
-		words=$("$1" --help 2>/dev/null | grep -oE '^ {2,6}(-.,  ?)?--[a-z-]+' | grep -oE -- '--[a-z-]+')
+		# cowctl's commands have options of their own.
+		[ "${1##*/}" != cowctl ] || [[ ${COMP_WORDS[1]} == -* ]] || command+=("${COMP_WORDS[1]}")
+		words=$("${command[@]}" --help 2>/dev/null | grep -oE '^ {2,6}(-.,  ?)?--[a-z-]+' | grep -oE -- '--[a-z-]+')
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

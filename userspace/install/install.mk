@@ -18,9 +18,19 @@ $(generated):
 	@mkdir -p $(@D)
 	@command -v help2man >/dev/null || \
 		{ echo "install: help2man is missing: apt-get install help2man" >&2; exit 1; }
-	help2man -N -S cowlab --version-string="$(basename $(@F))" -o $@ \
+	help2man -N $(includes) -S cowlab --version-string="$(basename $(@F))" -o $@ \
 		-n "$$($< --help | sed -n '/^Usage:/d; /^ *or:/d; /./{s/\.$$//; s/^./\l&/; p; q}')" $<
 $(foreach p,$(programs) $(host_programs),$(eval $(O)/man/$(notdir $(p)).1: $(p)))
+
+# cowctl's commands have options of their own.
+$(O)/man/cowctl.1: $(O)/man/cowctl.h2m
+$(O)/man/cowctl.1: includes = -i $(O)/man/cowctl.h2m
+$(O)/man/cowctl.h2m: $(O)/cowctl
+	@mkdir -p $(@D)
+	for c in $$($< --help | sed -n '/^COMMAND is/,/^$$/s/^  \([a-z]*\) .*/\1/p'); do \
+		echo "[cowctl $$c]"; echo .nf; \
+		$< $$c --help | sed 's/\\/\\e/g; s/-/\\-/g; s/^\./\\\&./' || exit; echo .fi; \
+	done >$@
 
 install: prefix = $(DESTDIR)$(PREFIX)
 install: lib = $(DESTDIR)$(LIBDIR)
