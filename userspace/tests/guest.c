@@ -331,6 +331,40 @@ size_t kmsg_cow(int fd, uint64_t *ns, size_t max)
 }
 
 /**
+ * run_program - run a program, and take what it says
+ * @argv: the program and its arguments
+ * @out: its stdout and stderr, as a string
+ * @size: size of @out; the rest is left in the pipe
+ *
+ * Return: its exit status; -1 if a signal ended it.
+ */
+int run_program(const char *const *argv, char *out, size_t size)
+{
+	int pipes[2], status;
+	size_t have = 0;
+	ssize_t n;
+	pid_t pid;
+
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		dup2(pipes[1], 1);
+		dup2(pipes[1], 2);
+		execvp(argv[0], (char **)argv);
+		_exit(99);
+	}
+	close(pipes[1]);
+	while (have < size - 1 &&
+	       (n = read(pipes[0], out + have, size - 1 - have)) > 0)
+		have += n;
+	out[have] = '\0';
+	close(pipes[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/**
  * bench_start - start cowbench
  * @args: its arguments, separated by blanks
  * @out: what its stdout goes to

@@ -160,6 +160,8 @@ struct stage stage_get(const char *name);
 int kmsg_open(void);
 size_t kmsg_cow(int fd, uint64_t *ns, size_t max);
 
+int run_program(const char *const *argv, char *out, size_t size);
+
 void bench_begin(struct bench *bench, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void bench_end(struct bench *bench);

@@ -197,32 +197,6 @@ static void test_order(void **state)
 	sizes("never");
 }
 
-static int run(const char *const *argv, char *out, size_t size)
-{
-	int pipes[2], status;
-	size_t have = 0;
-	ssize_t n;
-	pid_t pid;
-
-	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		dup2(pipes[1], 1);
-		dup2(pipes[1], 2);
-		execvp(argv[0], (char **)argv);
-		_exit(99);
-	}
-	close(pipes[1]);
-	while (have < size - 1 &&
-	       (n = read(pipes[0], out + have, size - 1 - have)) > 0)
-		have += n;
-	out[have] = '\0';
-	close(pipes[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 static void *mode_of_thread(void *unused)
 {
 	(void)unused;
@@ -255,7 +229,7 @@ static void test_inherited(void **state)
 			 PR_COW_ON | 2 << PR_COW_ORDER_SHIFT);
 	/* The child's choice is its own. */
 	assert_int_equal(mode(), PR_COW_ON | 2 << PR_COW_ORDER_SHIFT);
-	assert_int_equal(run(argv, out, sizeof(out)), 0);
+	assert_int_equal(run_program(argv, out, sizeof(out)), 0);
 	assert_int_equal(atoi(out), PR_COW_ON | 2 << PR_COW_ORDER_SHIFT);
 }
 
@@ -271,7 +245,7 @@ static void test_inherited_setuid(void **state)
 	{
 		const char *const copy[] = { "cp", self, "/tmp/setuid", NULL };
 
-		assert_int_equal(run(copy, out, sizeof(out)), 0);
+		assert_int_equal(run_program(copy, out, sizeof(out)), 0);
 	}
 	assert_int_equal(chmod("/tmp/setuid", 04755), 0);
 	pid = fork();
@@ -282,7 +256,7 @@ static void test_inherited_setuid(void **state)
 		if (setgid(1000) || setuid(1000) ||
 		    prctl(PR_SET_COW, PR_COW_OFF, 0, 0, 0))
 			_exit(1);
-		if (run(argv, text, sizeof(text)))
+		if (run_program(argv, text, sizeof(text)))
 			_exit(2);
 		_exit(atoi(text) == PR_COW_OFF ? 0 : 3);
 	}
@@ -374,21 +348,21 @@ static void test_cowctl(void **state)
 	const char *const attach[] = { "cowctl", "attach", "--off", pid, NULL };
 
 	(void)state;
-	assert_int_equal(run(run_off, out, sizeof(out)), 0);
+	assert_int_equal(run_program(run_off, out, sizeof(out)), 0);
 	assert_int_equal(atoi(out), PR_COW_OFF | 2 << PR_COW_ORDER_SHIFT);
 	assert_int_equal(mode(), 0);
-	assert_int_equal(run(twice, out, sizeof(out)), 1);
-	assert_int_equal(run(missing, out, sizeof(out)), 127);
-	assert_int_equal(run(refused, out, sizeof(out)), 1);
+	assert_int_equal(run_program(twice, out, sizeof(out)), 1);
+	assert_int_equal(run_program(missing, out, sizeof(out)), 127);
+	assert_int_equal(run_program(refused, out, sizeof(out)), 1);
 	assert_non_null(strstr(out, "nothing was changed"));
 	assert_string_equal(knob_get("window"), "16");
-	assert_int_equal(run(set, out, sizeof(out)), 0);
+	assert_int_equal(run_program(set, out, sizeof(out)), 0);
 	assert_string_equal(knob_get("window"), "8");
 	assert_string_equal(knob_get("precopy"), "2");
 	snprintf(pid, sizeof(pid), "%d", getpid());
-	assert_int_equal(run(attach, out, sizeof(out)), 0);
+	assert_int_equal(run_program(attach, out, sizeof(out)), 0);
 	assert_int_equal(mode(), PR_COW_OFF);
-	assert_int_equal(run(status, out, sizeof(out)), 0);
+	assert_int_equal(run_program(status, out, sizeof(out)), 0);
 	assert_non_null(strstr(out, "processes that opted in"));
 	assert_non_null(strstr(out, " off 0 "));
 }
