@@ -123,7 +123,7 @@ static enum block block_judge(struct vm_fault *vmf, unsigned long addr)
  * huge_window - copy the huge page of a fault as a whole?
  * @vmf: the write fault on it
  *
- * Context: RCU read-side critical section, no lock of the page tables; must not
+ * Context: RCU read-side critical section, under the lock of the PMD; must not
  * sleep.
  * Return: true to copy it, false to split it.
  */
