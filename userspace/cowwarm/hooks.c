@@ -42,6 +42,8 @@
 #define EXPORT __attribute__((visibility("default")))
 
 #define DEFAULT_BUDGET (64UL << 20)
+#define DEFAULT_COLLAPSE_MS 500
+#define MAX_COLLAPSE_MS 60000
 /* Where the descriptor that is kept goes, out of the program's way. */
 #define HELD_FD 200
 
@@ -54,6 +56,7 @@ static union {
 extern struct warm warm __attribute__((alias("state")));
 
 uint64_t warm_budget;
+uint64_t warm_collapse_ns;
 bool warm_verbose;
 
 static pid_t (*real_fork)(void);
@@ -221,23 +224,48 @@ EXPORT int setns(int fd, int type)
 	return alone((int (*)(int, int))dlsym(RTLD_NEXT, "setns"), fd, type);
 }
 
-__attribute__((constructor)) static void set_up(void)
+static void say_invalid(const char *name, const char *value, const char *what)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "cowwarm: invalid %s '%.100s': expected %s; doing nothing\n",
+		 name, value, what);
+	say(text);
+}
+
+/* Return: whether the environment is valid. */
+static bool read_environment(uint64_t *bytes)
 {
 	const char *budget = getenv("COWWARM_BUDGET");
+	const char *collapse = getenv("COWWARM_COLLAPSE");
+	uint64_t ms = DEFAULT_COLLAPSE_MS;
+
+	warm_verbose = getenv("COWWARM_VERBOSE");
+	if (budget && !parse_size(budget, bytes)) {
+		say_invalid("COWWARM_BUDGET", budget,
+			    "a byte count (K, M, G allowed)");
+		return false;
+	}
+	if (collapse && (!parse_u64(collapse, &ms) || ms > MAX_COLLAPSE_MS)) {
+		say_invalid("COWWARM_COLLAPSE", collapse,
+			    "milliseconds, 0 to 60000");
+		return false;
+	}
+	warm_collapse_ns = ms * 1000000;
+	return true;
+}
+
+__attribute__((constructor)) static void set_up(void)
+{
 	uint64_t bytes = DEFAULT_BUDGET;
-	char text[256];
 	cpu_set_t cpus;
 	int error = errno;
 
 	real_fork = (pid_t(*)(void))dlsym(RTLD_NEXT, "fork");
 	real_bare_fork = (pid_t(*)(void))dlsym(RTLD_NEXT, "_Fork");
-	warm_verbose = getenv("COWWARM_VERBOSE");
-	if (budget && !parse_size(budget, &bytes)) {
-		snprintf(
-			text, sizeof(text),
-			"cowwarm: invalid COWWARM_BUDGET '%.100s': expected a byte count (K, M, G allowed); doing nothing\n",
-			budget);
-		say(text);
+	if (!read_environment(&bytes)) {
+		/* It has been told. */
 	} else if (!filtered() && break_cow(NULL, 0)) {
 		/* Behind a filter the first fork finds out. */
 		say_why(NO_CALL, 0);
@@ -260,7 +288,7 @@ __attribute__((destructor)) static void last_words(void)
 		return;
 	snprintf(text, sizeof(text),
 		 "cowwarm: process %d: %" PRIu64 " forks, %" PRIu64
-		 " pages broken\n",
-		 getpid(), warm.forks, warm.broken);
+		 " pages broken, %" PRIu64 " huge pages made again\n",
+		 getpid(), warm.forks, warm.broken, warm.joined);
 	say(text);
 }

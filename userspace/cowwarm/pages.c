@@ -13,6 +13,12 @@
  * half the weight of the next, since the forks before. Each fork starts from what
  * the faults after the last ones have shown.
  *
+ * A block that still is one huge page is urgent: copied as a whole it stays one,
+ * and the program's first write splits it. So these come first, unless a fork has
+ * passed without a write there. Where the program has just split one, it is at
+ * work: two threads in one page table wait for its lock and for each other's TLB
+ * flushes, so such a block comes again after the huge ones.
+ *
  * Only present anonymous pages that are shared are broken. Left alone are the
  * zero page, pages of files, swapped pages, pages that userfaultfd protects,
  * and mappings with pages that KSM merges or that were given back by MADV_FREE:
@@ -29,13 +35,13 @@
 
 #include "cowwarm/scan.h"
 
-#define BLOCK_PAGES (HUGE_BYTES / PAGE_BYTES)
 #define FIRST_BLOCKS 1024UL
 /* The kernel works in aligned windows of that many pages. */
 #define BATCH_PAGES 64
 /* Look again at what has been written after so many blocks. */
 #define BLOCKS_A_SCAN 32
-#define HEAT_LEVELS 24
+/* More heat than that makes no difference. */
+#define MAX_HEAT 4095U
 /* A mapping is left alone if more than this part of it was given back. */
 #define FREED_PART 8
 
@@ -47,24 +53,6 @@
 #define PM_PRESENT (1ULL << 63)
 /* Ours: a bit that pagemap leaves at 0. */
 #define PM_HUGE (1ULL << 59)
-
-/**
- * struct block - 2 MiB of memory, or the part of it that is mapped
- * @start: address
- * @pages: how many are mapped
- * @shared: pages that a child shares, when last looked at
- * @known: pages that were the program's own then, or have been broken since
- * @heat: pages that the program has written, the last fork's count whole
- * @served: broken in this fork
- */
-struct block {
-	uintptr_t start;
-	uint16_t pages;
-	uint16_t shared;
-	uint16_t known;
-	bool served;
-	uint32_t heat;
-};
 
 static bool is_shared(uint64_t entry)
 {
@@ -118,14 +106,20 @@ static bool mark_zero_and_huge(uintptr_t start, size_t pages, uint64_t *entries)
 	return true;
 }
 
+static bool read_entries(uintptr_t start, size_t pages, uint64_t *entries)
+{
+	ssize_t want = pages * sizeof(*entries);
+
+	return pread(warm.pagemap, entries, want,
+		     start / PAGE_BYTES * sizeof(*entries)) == want;
+}
+
 /* The pages of a block. Return: false if it is to be left alone. */
 static bool entries_of(uintptr_t start, size_t pages, uint64_t *entries)
 {
-	ssize_t want = pages * sizeof(*entries);
 	size_t i;
 
-	if (pread(warm.pagemap, entries, want,
-		  start / PAGE_BYTES * sizeof(*entries)) != want)
+	if (!read_entries(start, pages, entries))
 		return false;
 	for (i = 0; i < pages; i++) {
 		if (is_shared(entries[i]))
@@ -175,6 +169,8 @@ static bool look(struct block *block, const struct block *before)
 	block->shared = 0;
 	block->known = before ? before->known : 0;
 	block->served = before && before->served;
+	block->cold = before && before->cold;
+	block->huge = before && before->huge;
 	block->heat = before ? before->heat : 0;
 	if (!entries_of(block->start, block->pages, entries))
 		return true;
@@ -184,6 +180,9 @@ static bool look(struct block *block, const struct block *before)
 		block->shared += is_shared(entries[i]);
 		own += is_own(entries[i]);
 	}
+	/* Nobody asks where nothing is shared: it is what it was. */
+	if (block->shared)
+		block->huge = entries[0] & PM_HUGE;
 	/* Nothing shared: there never was, or there is nothing left to learn. */
 	if (own > block->known && block->shared)
 		block->heat += own - block->known;
@@ -389,26 +388,40 @@ void pages_new_fork(void)
 	size_t i;
 
 	find_skips();
+	warm.shared = 0;
 	for (i = 0; i < warm.nr_blocks; i++) {
 		struct block *block = &warm.blocks[i];
 
 		/* Where the warmer came first, no fault could show what is hot. */
-		if (!block->served)
+		if (!block->served) {
+			block->cold = warm.looked && !block->heat;
 			block->heat /= 2;
+		}
 		block->served = false;
+		block->shared += block->known;
+		if (block->shared > block->pages)
+			block->shared = block->pages;
 		block->known = 0;
+		warm.shared += block->shared;
 	}
+	warm.looked = false;
 }
 
-/* Break the shared pages of a block. Return: false to give up. */
+/* Break the shared pages of a block, or put it off. Return: false to give up. */
 static bool serve(struct block *block)
 {
 	uint64_t entries[BLOCK_PAGES];
 	size_t first, nr;
 
-	block->served = true;
-	if (!entries_of(block->start, block->pages, entries))
+	if (!entries_of(block->start, block->pages, entries)) {
+		block->served = true;
 		return !warm.useless;
+	}
+	if (block->huge && !(entries[0] & PM_HUGE)) {
+		block->huge = false;
+		return true;
+	}
+	block->served = true;
 	for (first = 0; first < block->pages; first += nr) {
 		uint64_t left = warm.limit - warm.used;
 
@@ -444,13 +457,47 @@ static bool serve(struct block *block)
 	return true;
 }
 
-static unsigned int level_of(const struct block *block)
+static bool is_urgent(const struct block *block)
 {
-	unsigned int level = 0;
+	return block->huge && !block->cold;
+}
 
-	while (level < HEAT_LEVELS - 1 && block->heat >> level)
-		level++;
-	return level;
+/* What comes first: huge pages, for each write may split one; then what is hot. */
+static unsigned int rank_of(const struct block *block)
+{
+	unsigned int heat = block->heat < MAX_HEAT ? block->heat : MAX_HEAT;
+
+	return is_urgent(block) ? MAX_HEAT + 1 + heat : heat;
+}
+
+static struct block *next_to_serve(void)
+{
+	struct block *best = NULL;
+	unsigned int rank = 0;
+	size_t i;
+
+	for (i = 0; i < warm.nr_blocks; i++) {
+		struct block *block = &warm.blocks[i];
+
+		if (block->shared && !block->served &&
+		    (!best || rank_of(block) > rank)) {
+			best = block;
+			rank = rank_of(block);
+		}
+	}
+	return best;
+}
+
+/* At first the huge pages that are known of: the program may be faster than a look. */
+static bool look_or_hurry(bool *hurry)
+{
+	const struct block *next = warm.looked ? NULL : next_to_serve();
+
+	*hurry = next && is_urgent(next);
+	if (*hurry)
+		return true;
+	warm.looked = true;
+	return pages_scan();
 }
 
 /**
@@ -462,10 +509,11 @@ static unsigned int level_of(const struct block *block)
  */
 bool pages_pass(uint32_t seen)
 {
-	unsigned int level, count = 0;
-	size_t i;
+	struct block *block;
+	unsigned int count;
+	bool hurry;
 
-	if (!pages_scan())
+	if (!look_or_hurry(&hurry))
 		return false;
 	if (!warm.limited) {
 		warm.limit = limits_fix(warm.shared);
@@ -473,19 +521,35 @@ bool pages_pass(uint32_t seen)
 	} else if (!limits_floor_kept()) {
 		return false;
 	}
-	for (level = HEAT_LEVELS; level--;) {
-		for (i = 0; i < warm.nr_blocks; i++) {
-			struct block *block = &warm.blocks[i];
-
-			if (!block->shared || block->served ||
-			    level_of(block) != level)
-				continue;
-			if (!warmer_prune() || warm.count != seen ||
-			    warm.used >= warm.limit || !serve(block))
-				return false;
-			if (++count == BLOCKS_A_SCAN)
-				return true;
-		}
+	for (count = 0; count < BLOCKS_A_SCAN; count++) {
+		block = next_to_serve();
+		if (hurry && !(block && is_urgent(block)))
+			return true;
+		if (!block || !warmer_prune() || warm.count != seen ||
+		    warm.used >= warm.limit || !serve(block))
+			return false;
 	}
-	return false;
+	return true;
+}
+
+/**
+ * pages_in_pieces - whether a block could be one huge page, and is not
+ * @block: the block
+ *
+ * Each page of it must be the program's own: nothing is shared, swapped or empty.
+ */
+bool pages_in_pieces(const struct block *block)
+{
+	uint64_t entries[BLOCK_PAGES];
+	size_t i;
+
+	if (block->pages != BLOCK_PAGES ||
+	    !read_entries(block->start, block->pages, entries))
+		return false;
+	for (i = 0; i < BLOCK_PAGES; i++) {
+		if (!is_own(entries[i]) || entries[i] & PM_UFFD_WP)
+			return false;
+	}
+	return mark_zero_and_huge(block->start, block->pages, entries) &&
+	       !(entries[0] & PM_HUGE);
 }

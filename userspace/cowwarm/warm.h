@@ -16,17 +16,47 @@
 #define CHILDREN 1024
 /* Ranges that are left alone as a whole. */
 #define SKIPS 64
+/* A child that lives for less than that is no snapshot's; the tests cannot wait. */
+#ifdef COWWARM_STAND_IN
+#define SHORT_LIFE_NS 5000000ULL
+#else
+#define SHORT_LIFE_NS 50000000ULL
+#endif
 
-struct block;
+#define BLOCK_PAGES (HUGE_BYTES / PAGE_BYTES)
+
+/**
+ * struct block - 2 MiB of memory, or the part of it that is mapped
+ * @start: address
+ * @pages: how many are mapped
+ * @shared: pages that a child shares, when last looked at
+ * @known: pages that were the program's own then, or have been broken since
+ * @heat: pages that the program has written, the last fork's count whole
+ * @served: broken in this fork
+ * @huge: one huge page, as far as is known
+ * @cold: was shared with a child, and not written
+ */
+struct block {
+	uintptr_t start;
+	uint16_t pages;
+	uint16_t shared;
+	uint16_t known;
+	bool served;
+	bool huge;
+	bool cold;
+	uint32_t heat;
+};
 
 /**
  * struct child - a child whose memory may still be shared with this process
  * @pid: its number
  * @fd: pidfd, in the warmer's own table of descriptors
+ * @since: when the warmer saw it first, in ns
  */
 struct child {
 	pid_t pid;
 	int fd;
+	uint64_t since;
 };
 
 enum life { WARMER_NONE, WARMER_RUNS };
@@ -44,6 +74,7 @@ enum life { WARMER_NONE, WARMER_RUNS };
  * @held_ino: its inode
  * @forks: for the last words
  * @broken: likewise
+ * @joined: likewise, huge pages made again
  *
  * The rest is the warmer's:
  * @children: that still share memory
@@ -60,6 +91,9 @@ enum life { WARMER_NONE, WARMER_RUNS };
  * @used: pages broken since there was last no child
  * @limit: how many may be, fixed when the first child appears
  * @limited: whether it has been
+ * @looked: at the memory that the last child shares
+ * @lived: how long the child lived that was forgotten last, in ns
+ * @joined_to: where collapse.c stopped last
  *
  * The kernel clears it in a forked child, however that was made.
  */
@@ -75,6 +109,7 @@ struct warm {
 	_Atomic ino_t held_ino;
 	_Atomic uint64_t forks;
 	_Atomic uint64_t broken;
+	_Atomic uint64_t joined;
 
 	struct child children[CHILDREN];
 	unsigned int nr_children;
@@ -93,10 +128,14 @@ struct warm {
 	uint64_t used;
 	uint64_t limit;
 	bool limited;
+	bool looked;
+	uint64_t lived;
+	uintptr_t joined_to;
 };
 
 extern struct warm warm;
 extern uint64_t warm_budget;
+extern uint64_t warm_collapse_ns;
 extern bool warm_verbose;
 
 /* say.c */
@@ -138,6 +177,10 @@ bool limits_floor_kept(void);
 bool pages_scan(void);
 void pages_new_fork(void);
 bool pages_pass(uint32_t seen);
+bool pages_in_pieces(const struct block *block);
+
+/* collapse.c */
+void collapse_pass(uint32_t seen);
 
 /* warmer.c */
 bool warmer_prune(void);

@@ -100,6 +100,7 @@ static bool watch(pid_t pid)
 		return false;
 	}
 	child->pid = pid;
+	child->since = now_ns();
 	warm.nr_children++;
 	return true;
 }
@@ -131,8 +132,13 @@ static void watch_again(void)
 	unsigned int i, nr = warm.nr_children;
 
 	warm.nr_children = 0;
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
+		const uint64_t since = warm.children[i].since;
+		const unsigned int at = warm.nr_children;
+
 		watch(warm.children[i].pid);
+		warm.children[at].since = since;
+	}
 }
 
 /* Whether a child still is what fork() made of it. */
@@ -193,6 +199,7 @@ bool warmer_prune(void)
 					continue;
 			}
 			close(child->fd);
+			warm.lived = now_ns() - child->since;
 			*child = warm.children[--warm.nr_children];
 		}
 		end = first;
@@ -226,6 +233,25 @@ static bool end(uint32_t seen)
 	       !atomic_compare_exchange_strong(&warm.life, &none, WARMER_RUNS);
 }
 
+/*
+ * Wait until a new child seems to stay, or is gone, or another is made. Where the
+ * last one lived shortly, as those of a server do that forks for each request, until
+ * this one has lived twice as long. After a snapshot's the next is taken for one.
+ */
+static void wait_for_exec(uint32_t seen)
+{
+	struct pollfd child = { .fd = -1, .events = POLLIN };
+	int ms = GRACE_MS;
+
+	if (warm.lived >= SHORT_LIFE_NS)
+		return;
+	ms += 2 * warm.lived / 1000000;
+	if (warm.nr_children)
+		child.fd = warm.children[warm.nr_children - 1].fd;
+	while (ms > 0 && warm.count == seen && !poll(&child, 1, GRACE_MS))
+		ms -= GRACE_MS;
+}
+
 static void work(void)
 {
 	/* There are some already if a warmer before this one was stopped. */
@@ -236,22 +262,24 @@ static void work(void)
 
 		/* Before a new child is there: what the last cost is free again. */
 		if (!warmer_prune()) {
+			if (warm.limited && !warm.useless)
+				collapse_pass(seen);
 			warm.used = 0;
 			warm.limited = false;
 		}
 		if (adopt()) {
-			struct pollfd grace = { .fd = -1, .events = POLLIN };
-
-			if (warm.nr_children)
-				grace.fd =
-					warm.children[warm.nr_children - 1].fd;
 			pages_new_fork();
-			poll(&grace, 1, GRACE_MS);
+			wait_for_exec(seen);
 			more = true;
 		}
 		while (more && warmer_prune() && pages_pass(seen))
 			;
-		more = false;
+		/* A child that was adopted here may be what the pass ended for. */
+		more = warm.count != seen;
+		/* The last child went during the pass: what it left comes first. */
+		if (warm.limited && !warm.quit && !warm.useless &&
+		    !warmer_prune())
+			continue;
 		if (warm.quit || warm.useless || !warmer_prune()) {
 			if (end(seen))
 				return;

@@ -30,6 +30,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/region.h"
+
 /* The library; on the host one that does without the call. */
 #define LIBRARY (getenv("COWWARM_SO") ?: "/lib/cowwarm.so")
 #define MIB (1UL << 20)
@@ -45,17 +47,25 @@ static void give_up(const char *what)
 	exit(99);
 }
 
-static void map_mem(void)
+static void map_mem_as(int advice)
 {
+	uintptr_t at;
 	size_t page;
 
-	mem = mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
+	mem = mmap(NULL, BYTES + HUGE_BYTES, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (mem == MAP_FAILED)
 		give_up("mmap");
-	madvise(mem, BYTES, MADV_NOHUGEPAGE);
+	at = ((uintptr_t)mem + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES;
+	mem = (unsigned char *)at;
+	madvise(mem, BYTES, advice);
 	for (page = 0; page < PAGES; page++)
 		memset(mem + page * PAGE_BYTES, page, PAGE_BYTES);
+}
+
+static void map_mem(void)
+{
+	map_mem_as(MADV_NOHUGEPAGE);
 }
 
 /* How many of the pages are no longer shared with a child. */
@@ -195,6 +205,147 @@ static int program_hot(int times)
 			printf("hot %zu\n",
 			       own_pages(HOT_BLOCK * 512, HOT_PAGES));
 		end_saver(child, release);
+	}
+	return 0;
+}
+
+static unsigned int count_threads(void)
+{
+	unsigned int n = 0;
+	struct dirent *task;
+	DIR *tasks = opendir("/proc/self/task");
+
+	if (!tasks)
+		give_up("/proc/self/task");
+	while ((task = readdir(tasks)))
+		n += task->d_name[0] != '.';
+	closedir(tasks);
+	return n;
+}
+
+/* KiB of the memory in huge pages. */
+static uint64_t huge_kib(void)
+{
+	const struct region region = { .base = mem, .size = BYTES };
+	uint64_t kb;
+
+	if (!region_smaps(&region, "AnonHugePages:", &kb))
+		give_up("smaps");
+	return kb;
+}
+
+/* Exit unless there are huge pages here. */
+static void map_huge(void)
+{
+	map_mem_as(MADV_HUGEPAGE);
+	if (huge_kib() < BYTES / 1024)
+		exit(77);
+}
+
+/* A write of what is there, so that the child sees no change. */
+static void touch(size_t page)
+{
+	*(volatile unsigned char *)(mem + page * PAGE_BYTES) = page;
+}
+
+/* Say how many pages are no longer shared in the end, and KiB in huge pages. */
+static int program_huge(int unused)
+{
+	int release;
+	pid_t child;
+
+	(void)unused;
+	map_huge();
+	child = fork_saver(&release);
+	printf("own %zu\n", settle(PAGES));
+	printf("huge %" PRIu64 "\n", huge_kib());
+	end_saver(child, release);
+	return 0;
+}
+
+/*
+ * Split each huge page, before the warmer comes or after it, and say what is huge
+ * when the child has gone. 1: then none are wanted there; 2: in the process; 3: the
+ * child goes while the warmer is at work.
+ */
+static int program_pieces(int refuse)
+{
+	uint64_t huge = 0;
+	unsigned int i;
+	int release;
+	pid_t child;
+	size_t page;
+
+	map_huge();
+	child = fork_saver(&release);
+	for (page = 0; page < PAGES; page += 512)
+		touch(page);
+	printf("split %" PRIu64 "\n", huge_kib());
+	/* As long may it take. */
+	usleep(refuse == 3 ? 60000 : slow(1000000));
+	if (refuse == 1 && madvise(mem, BYTES, MADV_NOHUGEPAGE))
+		give_up("MADV_NOHUGEPAGE");
+	if (refuse == 2 && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
+		give_up("PR_SET_THP_DISABLE");
+	end_saver(child, release);
+	for (i = 0; i < slow(100) && huge < BYTES / 1024; i++) {
+		huge = huge_kib();
+		if (count_threads() == 1 && i > 25)
+			break;
+		usleep(20000);
+	}
+	printf("huge %" PRIu64 "\n", huge);
+	for (page = 0; page < PAGES; page++) {
+		const unsigned char *p = mem + page * PAGE_BYTES;
+
+		if (*p != (unsigned char)page || memcmp(p, p + 1, 4095))
+			give_up("wrong data");
+	}
+	return 0;
+}
+
+/* As program_hot, with huge pages: which are copied while there is no write. */
+static int program_dense(int times)
+{
+	unsigned int i;
+	size_t page, hot = 0;
+	int release;
+	pid_t child;
+
+	map_huge();
+	while (times--) {
+		child = fork_saver(&release);
+		for (page = 0; times && page < HOT_PAGES; page += 2)
+			touch(HOT_BLOCK * 512 + page);
+		settle(PAGES);
+		hot = own_pages(HOT_BLOCK * 512, HOT_PAGES);
+		usleep(slow(200000));
+		end_saver(child, release);
+		/* The thread ends when the huge pages are made again. */
+		for (i = 0; i < slow(100) && count_threads() > 1; i++)
+			usleep(20000);
+	}
+	printf("hot %zu\n", hot);
+	return 0;
+}
+
+/* Children that live for a moment, one after another. */
+static int program_brief(int times)
+{
+	int status;
+
+	map_mem();
+	while (times--) {
+		pid_t child = fork();
+
+		if (child < 0)
+			give_up("fork");
+		if (!child) {
+			usleep(15000);
+			_exit(0);
+		}
+		if (waitpid(child, &status, 0) != child || status)
+			give_up("waitpid");
 	}
 	return 0;
 }
@@ -361,20 +512,6 @@ static int program_nice(int unused)
 
 /* More thread-local memory than the warmer's first stack has room for. */
 static __thread volatile char thread_local[200 << 10];
-
-static unsigned int count_threads(void)
-{
-	unsigned int n = 0;
-	struct dirent *task;
-	DIR *tasks = opendir("/proc/self/task");
-
-	if (!tasks)
-		give_up("/proc/self/task");
-	while ((task = readdir(tasks)))
-		n += task->d_name[0] != '.';
-	closedir(tasks);
-	return n;
-}
 
 static void *map_bytes(size_t bytes)
 {
@@ -978,7 +1115,9 @@ static const struct program {
 	{ "handler", program_handler },	  { "blocked", program_blocked },
 	{ "spawn", program_spawn },	  { "dlopen", program_dlopen },
 	{ "errno", program_errno },	  { "realtime", program_realtime },
-	{ "reserved", program_reserved },
+	{ "reserved", program_reserved }, { "huge", program_huge },
+	{ "pieces", program_pieces },	  { "dense", program_dense },
+	{ "brief", program_brief },
 };
 
 /* Start one under the library. Return: its status; what it says in @text. */
@@ -1070,25 +1209,32 @@ static void test_budget(void **state)
 	}
 }
 
-static void test_bad_budget(void **state)
+/* Each is told in the first line, and nothing is done. */
+static void expect_refused(const char *name, const char *value)
 {
-	static const char *const bad[] = {
-		"x", "-1", "1T", "\"\"", "1M1", "99999999999999999999"
-	};
-	char env[64], text[4096];
+	char env[64], want[64], text[4096];
+
+	snprintf(env, sizeof(env), "%s=%s", name, value);
+	snprintf(want, sizeof(want), "cowwarm: invalid %s '", name);
+	expect_success(run(text, sizeof(text), env, "fork 1"), text);
+	assert_ptr_equal(strstr(text, want), text);
+	assert_ptr_equal(strchr(text, '\n') + 1, strstr(text, "own "));
+	assert_int_equal(said(text, "own "), 0);
+}
+
+static void test_bad_environment(void **state)
+{
+	static const char *const budgets[] = { "x",   "-1",
+					       "1T",  "\"\"",
+					       "1M1", "99999999999999999999" };
+	static const char *const times[] = { "1s", "60001" };
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		const char *line;
-
-		snprintf(env, sizeof(env), "COWWARM_BUDGET=%s", bad[i]);
-		expect_success(run(text, sizeof(text), env, "fork 1"), text);
-		line = strstr(text, "cowwarm: invalid COWWARM_BUDGET '");
-		assert_ptr_equal(line, text);
-		assert_ptr_equal(strchr(text, '\n') + 1, strstr(text, "own "));
-		assert_int_equal(said(text, "own "), 0);
-	}
+	for (i = 0; i < ARRAY_SIZE(budgets); i++)
+		expect_refused("COWWARM_BUDGET", budgets[i]);
+	for (i = 0; i < ARRAY_SIZE(times); i++)
+		expect_refused("COWWARM_COLLAPSE", times[i]);
 }
 
 /* With the child the budget comes back. */
@@ -1183,6 +1329,93 @@ static void test_closes(void **state)
 	assert_int_equal(said(text, "fd "), 3);
 }
 
+#define BIG "COWWARM_BUDGET=128M"
+#define TOLD BIG " COWWARM_VERBOSE=1"
+
+/* Run one that may be impossible here. Return: false after a skip. */
+static void run_or_skip(char *text, size_t len, const char *env,
+			const char *program)
+{
+	int status = run(text, len, env, program);
+
+	if (status == 77)
+		skip();
+	expect_success(status, text);
+}
+
+/* Whole, and for a part of the budget a part of the huge pages. */
+static void test_huge(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	run_or_skip(text, sizeof(text), "COWWARM_BUDGET=96M", "huge");
+	assert_int_equal(said(text, "own "), PAGES);
+	assert_int_equal(said(text, "huge "), BYTES / 1024);
+	run_or_skip(text, sizeof(text), "COWWARM_BUDGET=16M", "huge");
+	assert_int_equal(said(text, "own "), 16 * MIB / PAGE_BYTES);
+	assert_int_equal(said(text, "huge "), BYTES / 1024);
+}
+
+/* What is split is made huge again, within its time, where that is wanted. */
+static void test_collapse(void **state)
+{
+	static const struct {
+		const char *env;
+		const char *program;
+		bool again;
+	} cases[] = {
+		{ "COWWARM_COLLAPSE=60000", "pieces 0", true },
+		{ "COWWARM_COLLAPSE=0", "pieces 0", false },
+		{ "COWWARM_COLLAPSE=60000", "pieces 1", false },
+		{ "COWWARM_COLLAPSE=60000", "pieces 2", false },
+	};
+	static const char at_work[] =
+		"COWWARM_BUDGET=96M COWWARM_COLLAPSE=60000";
+	char env[128], text[4096];
+	uint64_t split, huge;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		snprintf(env, sizeof(env), "COWWARM_BUDGET=1M %s",
+			 cases[i].env);
+		run_or_skip(text, sizeof(text), env, cases[i].program);
+		split = said(text, "split ");
+		huge = said(text, "huge ");
+		assert_in_range(split, 0, BYTES / 1024 - 2048);
+		if (huge != (cases[i].again ? BYTES / 1024 : split))
+			fail_msg("%s %s: %" PRIu64 " KiB huge, %" PRIu64
+				 " before",
+				 cases[i].env, cases[i].program, huge, split);
+	}
+	run_or_skip(text, sizeof(text), at_work, "pieces 3");
+	assert_true(said(text, "huge ") > said(text, "split "));
+}
+
+static void test_dense_first(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	run_or_skip(text, sizeof(text), "COWWARM_BUDGET=8M", "dense 4");
+	assert_int_equal(said(text, "hot "), HOT_PAGES);
+}
+
+/* After the first of its kind a short-lived child costs nothing. */
+static void test_brief(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	expect_success(run(text, sizeof(text),
+			   "COWWARM_BUDGET=64M COWWARM_VERBOSE=1", "brief 20"),
+		       text);
+	print_message("# brief: %" PRIu64 " pages broken in 20 forks\n",
+		      said(text, " forks, "));
+	assert_in_range(said(text, " forks, "), 0, 20 * PAGES / 10);
+}
+
 /* The warmer yields the processor to threads of higher priority. */
 static void test_yields(void **state)
 {
@@ -1204,20 +1437,6 @@ static void test_one_cpu(void **state)
 			   "fork 1"),
 		       text);
 	assert_int_equal(said(text, "own "), 0);
-}
-
-#define BIG "COWWARM_BUDGET=128M"
-#define TOLD BIG " COWWARM_VERBOSE=1"
-
-/* Run one that may be impossible here. Return: false after a skip. */
-static void run_or_skip(char *text, size_t len, const char *env,
-			const char *program)
-{
-	int status = run(text, len, env, program);
-
-	if (status == 77)
-		skip();
-	expect_success(status, text);
 }
 
 static unsigned int times_in(const char *text, const char *word)
@@ -1519,7 +1738,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_breaks),
 		cmocka_unit_test(test_budget),
-		cmocka_unit_test(test_bad_budget),
+		cmocka_unit_test(test_bad_environment),
 		cmocka_unit_test(test_stops_with_child),
 		cmocka_unit_test(test_hot_first),
 		cmocka_unit_test(test_often),
@@ -1528,6 +1747,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_exit),
 		cmocka_unit_test(test_closes),
+		cmocka_unit_test(test_huge),
+		cmocka_unit_test(test_collapse),
+		cmocka_unit_test(test_dense_first),
+		cmocka_unit_test(test_brief),
 		cmocka_unit_test(test_yields),
 		cmocka_unit_test(test_one_cpu),
 		cmocka_unit_test(test_alone),

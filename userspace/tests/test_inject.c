@@ -402,15 +402,17 @@ static void run_cowwarm(void)
 {
 	unsigned int calls, tries, calm;
 	struct traces before;
-	unsigned char *p;
+	unsigned char *p, *map;
 	int fds[2], status, round;
 	pid_t child;
 	char byte;
 	size_t i;
 
-	p = __real_mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	__real_madvise(p, BYTES, MADV_NOHUGEPAGE);
+	map = __real_mmap(NULL, BYTES + HUGE_BYTES, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* With a huge page, where there are any, and small ones. */
+	p = map + HUGE_BYTES - (uintptr_t)map % HUGE_BYTES;
+	__real_madvise(p, BYTES, MADV_HUGEPAGE);
 	memset(p, 1, BYTES);
 	take_traces(&before);
 	for (round = 1; round < 3; round++) {
@@ -449,8 +451,14 @@ static void run_cowwarm(void)
 		close(fds[1]);
 		if (waitpid(child, &status, 0) != child || status)
 			wrong("the child ended with %#x", status);
-		/* Its thread ends with the last child. */
-		usleep(5000);
+		/* Its thread ends after the last child, and makes huge pages before. */
+		for (tries = slow(200);
+		     round == 2 && tries &&
+		     status_field("Threads:") > before.threads;
+		     tries--)
+			usleep(5000);
+		if (round == 1)
+			usleep(5000);
 		plan->on = false;
 		for (i = 0; i < BYTES; i++)
 			if (p[i] != round + 1)
