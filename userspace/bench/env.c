@@ -124,7 +124,7 @@ static const struct opt opts[] = {
 	  "Before the writes: none, populate_write or manual_cow (none)",
 	  OPT_CHOICE(env.prepare, prepares) },
 	{ "helper", 0, "BATCH,DISTANCE",
-	  "The runner-ahead: a thread that runs manual_cow ahead of the writer, BATCH pages per call, at most DISTANCE pages ahead (16,1024); not with one CPU",
+	  "The runner-ahead: a thread that runs manual_cow ahead of the writer, BATCH pages per call, at most DISTANCE pages ahead (16,1024; with --kind thp at least 512,1024); not with one CPU",
 	  OPT_CALL(set_ahead, "BATCH,DISTANCE in pages"), .optional = true },
 	{ OPT_COMMON_ROUNDS(env.rounds,
 			    "Rounds, each with a new region and fork (1)") },

@@ -12,6 +12,9 @@
  * writer and continues behind that: two threads at one page table lock gain
  * nothing.
  *
+ * Over huge pages a batch is one of them: manual_cow copies it as a whole, and the
+ * writer's first write would split it.
+ *
  * With one CPU there is no runner-ahead: it would take the writer's time.
  */
 #include "bench/bench.h"
@@ -37,6 +40,7 @@
 /* The runner-ahead's sleep until it knows the writer's pace, and at most. */
 #define FIRST_SLEEP_NS 20000
 #define LONGEST_SLEEP_NS 2000000
+#define HUGE_PAGES (HUGE_BYTES / PAGE_BYTES)
 
 enum state {
 	WAITING,
@@ -161,14 +165,16 @@ static bool step(const struct runner *runner, struct cursor *cursor,
 	size_t nr = runner->batch;
 	size_t limit = cursor->pages;
 
-	/* Whole, aligned batches: they may become large folios. */
+	/* Whole batches of the region: they may become large folios. */
 	if (cursor->next <= done && done)
-		cursor->next = (done / nr + 2) * nr;
+		cursor->next =
+			((cursor->first + done) / nr + 2) * nr - cursor->first;
 	if (cursor->next >= cursor->pages)
 		return false;
+	nr -= (cursor->first + cursor->next) % nr;
 	if (runner->distance < limit - (done < limit ? done : limit))
 		limit = done + runner->distance;
-	/* A part of a batch only at the end. */
+	/* A part of a batch only at the ends. */
 	if (nr > cursor->pages - cursor->next)
 		nr = cursor->pages - cursor->next;
 	if (cursor->next + nr > limit)
@@ -241,6 +247,10 @@ struct runner *runner_start(const struct bench *bench,
 	runner->base = region->base;
 	runner->batch = env->ahead_batch;
 	runner->distance = env->ahead_distance;
+	if (env->kind == KIND_THP && runner->batch < HUGE_PAGES)
+		runner->batch = HUGE_PAGES;
+	if (runner->distance < 2 * runner->batch && env->kind == KIND_THP)
+		runner->distance = 2 * runner->batch;
 	runner->threads = env->threads;
 	for (i = 0; i < env->threads; i++) {
 		struct cursor *cursor = &runner->cursors[i];

@@ -9,6 +9,9 @@
  * stream except one, the marker. Looking at one page is cheap. Once the marker has
  * been written, the next window follows, twice as large. A stream that ends leaves
  * at most one window unused.
+ *
+ * It takes small steps: there is no huge page to keep whole. The region maps a
+ * memfd privately, and the kernel copies pages of files in windows of at most 32.
  */
 #include "libcowsnap/internal.h"
 
