@@ -40,13 +40,15 @@ static const char doc[] =
 	"    cycles                        # 8 snapshots of 128 MiB, all pages written\n"
 	"    cycles -k thp -p rand -P 10   # huge pages; another random 10% each time\n"
 	"    cycles -k thp -b collapse -c  # repaired by MADV_COLLAPSE; CSV\n"
+	"    cycles -k thp -b manual_cow -B 32M  # of a quarter\n"
 	"\n"
 	"VALUES of --prepare:\n"
 	"    populate_write, manual_cow   the call over the region after fork()\n"
 	"    collapse        MADV_COLLAPSE over the region after the child's end\n"
 	"    khugepaged      wait after the child's end until khugepaged has scanned\n"
 	"                    all memory; its CPU time counts\n"
-	"    threads         nothing; CPU time of other threads counts (cowwarm.so)\n"
+	"    threads         wait after the child's end until other threads rest; their\n"
+	"                    CPU time counts (cowwarm.so)\n"
 	"\n"
 	"COLUMNS:\n"
 	"    writes, pages   writes, and different pages that they wrote\n"
@@ -77,6 +79,7 @@ static struct {
 	unsigned int pattern;
 	uint64_t percent;
 	enum prepare prepare;
+	uint64_t budget;
 	bool large_copies;
 	bool verify;
 	uint64_t seed;
@@ -105,6 +108,9 @@ static const struct opt opts[] = {
 	{ "prepare", 'b', "WHAT",
 	  "none populate_write manual_cow collapse khugepaged threads (none)",
 	  OPT_CHOICE(env.prepare, prepare_names) },
+	{ "budget", 'B', "SIZE",
+	  "Part of the region that a call of --prepare takes, its beginning; collapse: another part each time (all)",
+	  OPT_SIZE(env.budget, HUGE_BYTES, UINT64_MAX, HUGE_BYTES) },
 	{ OPT_COMMON_LARGE_COPIES(env.large_copies) },
 	{ "verify", 'V', "ANSWER",
 	  "Check every byte of each snapshot and of the region: yes or no (yes)",
@@ -321,9 +327,26 @@ static bool one_cpu(void)
 	return sysconf(_SC_NPROCESSORS_ONLN) == 1;
 }
 
+/*
+ * The part of the region that a cycle's calls take. What manual_cow() has kept huge
+ * stays so while it is copied each time; MADV_COLLAPSE goes on where it stopped.
+ */
+static struct region part_of(const struct run *run, uint64_t cycle)
+{
+	struct region part = run->region;
+
+	if (!env.budget || env.budget >= env.size)
+		return part;
+	if (env.prepare == PREPARE_COLLAPSE)
+		part.base += (cycle - 1) % (env.size / env.budget) * env.budget;
+	part.size = env.budget;
+	return part;
+}
+
 static void run_cycle(struct run *run, uint64_t cycle)
 {
 	const uint32_t *order = order_of(run, cycle);
+	const struct region part = part_of(run, cycle);
 	struct measured m = { 0 };
 	struct snapshot snapshot;
 	uint64_t spent, others, paid = 0;
@@ -333,7 +356,7 @@ static void run_cycle(struct run *run, uint64_t cycle)
 	snapshot_start(run, &snapshot, &m);
 	/* The parent's other pages are copied now, not during the writes. */
 	warm_process(&run->region);
-	m.prepare_ns = prepare_after_fork(env.prepare, &run->region);
+	m.prepare_ns = prepare_after_fork(env.prepare, &part);
 	if (one_cpu())
 		paid = prepare_spent(env.prepare);
 	write_pages(run, order, cycle, &m);
@@ -343,7 +366,7 @@ static void run_cycle(struct run *run, uint64_t cycle)
 	if (env.verify)
 		snapshot_verify(&snapshot);
 	snapshot_end(&snapshot, &m);
-	m.prepare_ns += prepare_after_end(env.prepare, &run->region);
+	m.prepare_ns += prepare_after_end(env.prepare, &part);
 	/* Two clocks are read for it, not at once. */
 	others = prepare_spent(env.prepare) - spent - paid;
 	if ((int64_t)others > 0)

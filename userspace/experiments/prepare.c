@@ -20,6 +20,9 @@
 
 #define FULL_SCANS "/sys/kernel/mm/transparent_hugepage/khugepaged/full_scans"
 #define SCAN_TIMEOUT_NS (120 * 1000000000ULL)
+/* Other threads rest when they take less than a thousandth of the time. */
+#define REST_US 150000
+#define REST_TIMEOUT_NS (30 * 1000000000ULL)
 
 const char *const prepare_names[] = { "none",	    "populate_write",
 				      "manual_cow", "collapse",
@@ -75,29 +78,6 @@ static void await_khugepaged(void)
 	}
 }
 
-/**
- * prepare_after_end - make huge pages of the region again, or exit
- * @prepare: what is done
- * @region: the region
- *
- * A huge page that could not be made is no error: the region shows it.
- *
- * Return: duration of MADV_COLLAPSE, in ns; 0 for anything else.
- */
-uint64_t prepare_after_end(enum prepare prepare, const struct region *region)
-{
-	const uint64_t start = now_ns();
-
-	if (prepare == PREPARE_KHUGEPAGED)
-		await_khugepaged();
-	if (prepare != PREPARE_COLLAPSE)
-		return 0;
-	if (madvise(region->base, region->size, MADV_COLLAPSE) &&
-	    errno != EAGAIN && errno != EBUSY && errno != ENOMEM)
-		die("--prepare collapse: %s", strerror(errno));
-	return now_ns() - start;
-}
-
 /* The CPU time of a kernel thread, in ns. */
 static uint64_t khugepaged_ns(void)
 {
@@ -150,4 +130,43 @@ uint64_t prepare_spent(enum prepare prepare)
 	default:
 		return 0;
 	}
+}
+
+/* cowwarm.so may be at work for some time after the child's end. */
+static void await_threads(void)
+{
+	uint64_t spent = prepare_spent(PREPARE_THREADS), before;
+	const uint64_t start = now_ns();
+
+	do {
+		before = spent;
+		usleep(REST_US);
+		spent = prepare_spent(PREPARE_THREADS);
+	} while (spent - before > REST_US &&
+		 now_ns() - start < REST_TIMEOUT_NS);
+}
+
+/**
+ * prepare_after_end - make huge pages of the region again, or exit
+ * @prepare: what is done
+ * @region: the region
+ *
+ * A huge page that could not be made is no error: the region shows it.
+ *
+ * Return: duration of MADV_COLLAPSE, in ns; 0 for anything else.
+ */
+uint64_t prepare_after_end(enum prepare prepare, const struct region *region)
+{
+	const uint64_t start = now_ns();
+
+	if (prepare == PREPARE_KHUGEPAGED)
+		await_khugepaged();
+	if (prepare == PREPARE_THREADS)
+		await_threads();
+	if (prepare != PREPARE_COLLAPSE)
+		return 0;
+	if (madvise(region->base, region->size, MADV_COLLAPSE) &&
+	    errno != EAGAIN && errno != EBUSY && errno != ENOMEM)
+		die("--prepare collapse: %s", strerror(errno));
+	return now_ns() - start;
 }
