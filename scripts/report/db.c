@@ -22,7 +22,7 @@ static const char schema[] =
 	"CREATE TABLE experiment(clock, arm, name, round);"
 	"CREATE TABLE request(clock, arm, name, round, phase, elapsed_ns, " FIGURES
 	", faults, cpu_ns, wait_ns, verified);"
-	"CREATE TABLE redis(clock, arm, name, round, fork_us, save_ms, cow_bytes, growth_kb, server_peak_kb, child_peak_kb);"
+	"CREATE TABLE redis(clock, arm, name, round, fork_us, save_ms, cow_bytes, growth_kb, server_peak_kb, child_peak_kb, save, p99_ns, server_kb);"
 	"CREATE TABLE timeline(clock, arm, name, round, ms, count, p50_ns, p99_ns, max_ns, saving);"
 	"CREATE TABLE fork(clock, arm, name, round, size, trial, state, fork_ns, write_ns, end_ns, faults);"
 	"CREATE TABLE memory(clock, arm, name, round, workload, peak_kb, pass_kb, fail_kb, kills, trials);"

@@ -59,14 +59,21 @@ static void put_phase(const struct load *load, FILE *csv, const char *phase,
 	stats_print("SETs", &s, elapsed, usage->faults);
 }
 
-/* Write request.csv and the histograms */
-void put_requests(const struct load *load, const struct save *save)
+/* Whether a SET was under way during a save. */
+static bool is_inside(const struct entry *e, const struct save *save)
 {
-	const uint64_t saving = save->ended - save->asked;
+	return e->acked >= save->asked && e->sent <= save->ended;
+}
+
+/* Write request.csv and the histograms */
+void put_requests(const struct load *load, const struct save *saves)
+{
 	uint64_t *inside = malloc(load->nr * sizeof(*inside));
 	uint64_t *outside = malloc(load->nr * sizeof(*outside));
+	struct usage during = saves[0].usage, other = saves[0].other;
 	size_t nr_inside = 0, nr_outside = 0, i;
-	uint64_t last = 0;
+	uint64_t first, last = 0, saving = 0;
+	unsigned int k;
 	FILE *csv;
 
 	if (!inside || !outside)
@@ -76,16 +83,27 @@ void put_requests(const struct load *load, const struct save *save)
 
 		if (e->acked > last)
 			last = e->acked;
-		if (e->acked >= save->asked && e->sent <= save->ended)
+		for (k = 0; k < load->env->saves; k++) {
+			if (is_inside(e, &saves[k]))
+				break;
+		}
+		if (k < load->env->saves)
 			inside[nr_inside++] = e->acked - e->sent;
 		else
 			outside[nr_outside++] = e->acked - e->sent;
 	}
+	for (k = 0; k < load->env->saves; k++) {
+		saving += saves[k].ended - saves[k].asked;
+		if (!k)
+			continue;
+		during = usage_sum(&during, &saves[k].usage);
+		other = usage_sum(&other, &saves[k].other);
+	}
+	first = load->journal[0].sent;
 	csv = result(load->env, "request.csv");
-	put_phase(load, csv, "save", inside, nr_inside, saving, &save->usage,
-		  true);
+	put_phase(load, csv, "save", inside, nr_inside, saving, &during, true);
 	put_phase(load, csv, "outside", outside, nr_outside,
-		  last - load->journal[0].sent - saving, &save->other, false);
+		  last - first - saving, &other, false);
 	fclose(csv);
 	free(inside);
 	free(outside);
@@ -98,10 +116,25 @@ static int by_acked(const void *a, const void *b)
 	return (x->acked > y->acked) - (x->acked < y->acked);
 }
 
+/* Whether a save is under way in the row that begins then. */
+static bool is_saving(const struct env *env, const struct save *saves,
+		      uint64_t from)
+{
+	unsigned int k;
+
+	for (k = 0; k < env->saves; k++) {
+		if (saves[k].asked < from + env->interval &&
+		    saves[k].ended > from)
+			return true;
+	}
+	return false;
+}
+
 /* Write timeline.csv, which sorts the journal. */
-void put_timeline(struct load *load, const struct save *save)
+void put_timeline(struct load *load, const struct save *saves)
 {
 	const uint64_t interval = load->env->interval;
+	const uint64_t asked = saves[0].asked;
 	const struct entry *e = load->journal;
 	uint64_t *bucket = malloc(load->nr * sizeof(*bucket));
 	int64_t row, rows;
@@ -114,11 +147,11 @@ void put_timeline(struct load *load, const struct save *save)
 	qsort(load->journal, load->nr, sizeof(*load->journal), by_acked);
 	csv = result(load->env, "timeline.csv");
 	/* Round down: a row begins when BGSAVE was sent. */
-	row = -(int64_t)((save->asked - e[0].sent) / interval) - 1;
-	rows = (e[load->nr - 1].acked - save->asked) / interval + 1;
+	row = -(int64_t)((asked - e[0].sent) / interval) - 1;
+	rows = (e[load->nr - 1].acked - asked) / interval + 1;
 	for (; row < rows; row++) {
 		/* cppcheck-suppress signConversionCond ; before it, too */
-		uint64_t from = save->asked + row * interval;
+		uint64_t from = asked + row * interval;
 		struct stats s;
 		size_t n = 0;
 
@@ -132,34 +165,60 @@ void put_timeline(struct load *load, const struct save *save)
 			row * (int64_t)(interval / 1000000), n,
 			cell_csv(n, s.p50).text, cell_csv(n, s.p99).text,
 			cell_csv(n, s.max).text,
-			row >= 0 && from < save->ended);
+			is_saving(load->env, saves, from));
 	}
 	fclose(csv);
 	free(bucket);
 }
 
-/* Write redis.csv while the server runs. */
-void put_redis(const struct env *env, const struct server *server,
-	       const struct save *save)
+/* p99 of the SETs in a save. */
+static uint64_t p99_in(const struct load *load, const struct save *save,
+		       uint64_t *samples)
 {
-	redisContext *c = server->admin;
-	uint64_t cow = redis_info(c, "persistence", "rdb_last_cow_size:");
-	uint64_t fork_us = redis_info(c, "stats", "latest_fork_usec:");
-	uint64_t ms = (save->ended - save->asked) / 1000000;
+	struct stats s;
+	size_t n = 0, i;
+
+	for (i = 0; i < load->nr; i++) {
+		const struct entry *e = &load->journal[i];
+
+		if (is_inside(e, save))
+			samples[n++] = e->acked - e->sent;
+	}
+	stats_compute(samples, n, &s);
+	return s.p99;
+}
+
+/* Write redis.csv while the server runs. */
+void put_redis(const struct load *load, const struct save *saves)
+{
+	uint64_t *samples = malloc(load->nr * sizeof(*samples));
+	const struct env *env = load->env;
 	char path[512];
+	unsigned int k;
 	struct stat st;
 	FILE *csv;
 
+	if (!samples)
+		die("no memory for the results");
 	snprintf(path, sizeof(path), "%s/dump.rdb", env->dir);
 	if (stat(path, &st))
 		die("no file was saved: %s", strerror(errno));
 	csv = result(env, "redis.csv");
-	row_csv(csv, true,
-		"keys=%u value_bytes=%zu connections=%u fork_us=%lu save_ms=%lu cow_bytes=%lu growth_kb=%lu server_peak_kb=%lu child_peak_kb=%lu rdb_bytes=%ld",
-		env->set.keys, env->set.bytes, env->connections, fork_us, ms,
-		cow, save->growth_kb, memory_peak_kb(server->pid),
-		save->child_peak_kb, st.st_size);
+	for (k = 0; k < env->saves; k++) {
+		const struct save *save = &saves[k];
+		uint64_t ms = (save->ended - save->asked) / 1000000;
+
+		row_csv(csv, !k,
+			"keys=%u value_bytes=%zu connections=%u fork_us=%lu save_ms=%lu cow_bytes=%lu growth_kb=%lu server_peak_kb=%lu child_peak_kb=%lu rdb_bytes=%ld save=%u p99_ns=%lu server_kb=%lu",
+			env->set.keys, env->set.bytes, env->connections,
+			save->fork_us, ms, save->cow_bytes, save->growth_kb,
+			memory_peak_kb(load->server->pid), save->child_peak_kb,
+			st.st_size, k + 1, p99_in(load, save, samples),
+			save->server_kb);
+		printf("saved %.1f MB in %lu ms, fork %lu us, copy-on-write %.1f MB, memory +%.1f MB\n",
+		       st.st_size / 1e6, ms, save->fork_us,
+		       save->cow_bytes / 1e6, save->growth_kb / 1e3);
+	}
 	fclose(csv);
-	printf("saved %.1f MB in %lu ms, fork %lu us, copy-on-write %.1f MB, memory +%.1f MB\n",
-	       st.st_size / 1e6, ms, fork_us, cow / 1e6, save->growth_kb / 1e3);
+	free(samples);
 }

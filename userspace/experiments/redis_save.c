@@ -42,6 +42,17 @@ struct usage usage_between(const struct usage *from, const struct usage *to)
 	};
 }
 
+/* What was used in @a and in @b. */
+struct usage usage_sum(const struct usage *a, const struct usage *b)
+{
+	return (struct usage){
+		.timed = a->timed && b->timed,
+		.faults = a->faults + b->faults,
+		.cpu = a->cpu + b->cpu,
+		.wait = a->wait + b->wait,
+	};
+}
+
 /* Anonymous memory of the machine, in KiB. */
 uint64_t anon_kb(void)
 {
@@ -112,17 +123,32 @@ void save_watch(struct save *save, uint64_t anon_before)
 		save->growth_kb = anon - anon_before;
 }
 
-/* Wait until the server has reaped the saving process */
-void save_wait(const struct server *server)
+static uint64_t rss_kb(pid_t pid)
+{
+	char path[64], text[4096];
+	uint64_t kb;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (!read_text(path, text, sizeof(text)) ||
+	    !text_field(text, "VmRSS:", &kb))
+		die("cannot read VmRSS from %s", path);
+	return kb;
+}
+
+/* Wait until the server has reaped the saving process; note what it says of it */
+void save_wait(struct save *save, const struct server *server)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
+	redisContext *c = server->admin;
 	redisReply *r;
 
-	while (redis_info(server->admin, "persistence",
-			  "rdb_bgsave_in_progress:"))
+	while (redis_info(c, "persistence", "rdb_bgsave_in_progress:"))
 		nanosleep(&pause, NULL);
-	r = redis_command(server->admin, "INFO persistence");
+	r = redis_command(c, "INFO persistence");
 	if (!strstr(r->str, "rdb_last_bgsave_status:ok"))
 		die("the save failed, see the server's log");
 	freeReplyObject(r);
+	save->fork_us = redis_info(c, "stats", "latest_fork_usec:");
+	save->cow_bytes = redis_info(c, "persistence", "rdb_last_cow_size:");
+	save->server_kb = rss_kb(server->pid);
 }

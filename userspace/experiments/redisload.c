@@ -17,11 +17,12 @@
 static const char doc[] =
 	"Time a Redis client's SETs while the server saves, and check what it saved.\n"
 	"\n"
-	"Starts a server with a data set, keeps connections busy with SETs, has the server save (BGSAVE) in the middle, and times each SET. Then reads every key from that server and from a second one, started with the file saved, and checks each byte: the first must hold the last version of each key, the second the state at the instant of the fork.\n"
+	"Starts a server with a data set, keeps connections busy with SETs, has the server save (BGSAVE) in the middle, once or --saves times, and times each SET. Then reads every key from that server and from a second one, started with the file saved, and checks each byte: the first must hold the last version of each key, the second the state at the instant of the last fork.\n"
 	"\v"
 	"EXAMPLES:\n"
 	"    redisload -k 1700000                 # 64-byte values, about 256 MiB\n"
 	"    redisload -k 6000 -b 32768 -o out    # 32 KiB values, CSV files to out/\n"
+	"    redisload -n 5                       # five saves, one after the other\n"
 	"    redisload -s 'env LD_PRELOAD=cowwarm.so redis-server'\n"
 	"    redisload -a 'echo 1 >/sys/kernel/debug/cowlab/precopy'\n"
 	"\n"
@@ -32,12 +33,13 @@ static const char doc[] =
 	"                  count, the others are latencies; faults are the server's; per\n"
 	"                  SET, its main thread ran for cpu_ns and waited for a CPU for\n"
 	"                  wait_ns (empty if the kernel does not tell)\n"
-	"    redis.csv     one row: Redis' latest_fork_usec, lifetime of the saving\n"
-	"                  process, Redis' own copy-on-write bytes, largest growth of the\n"
-	"                  machine's anonymous memory, peak RSS of both processes, size of\n"
-	"                  the file\n"
-	"    timeline.csv  one row per --interval, for the SETs answered in it; BGSAVE was\n"
-	"                  sent at 0; saving is 1 until the save's end\n"
+	"    redis.csv     one row per save: Redis' latest_fork_usec, lifetime of the\n"
+	"                  saving process, Redis' own copy-on-write bytes, largest growth\n"
+	"                  of the machine's anonymous memory, peak RSS of both processes so\n"
+	"                  far, size of the last file, number of the save, p99 of the SETs\n"
+	"                  in it, the server's RSS after it\n"
+	"    timeline.csv  one row per --interval, for the SETs answered in it; the first\n"
+	"                  BGSAVE was sent at 0; saving is 1 until a save's end\n"
 	"    save.hist, outside.hist\n"
 	"                  the latencies' histograms: lower_ns count\n"
 	"\n"
@@ -48,6 +50,7 @@ static struct env env = {
 	.connections = 4,
 	.margin = 2000,
 	.interval = 20,
+	.saves = 1,
 	.server = "redis-server",
 	.out = ".",
 };
@@ -64,6 +67,8 @@ static const struct opt opts[] = {
 	{ "margin", 't', "MS",
 	  "Time for SETs before the save, and after it, in milliseconds (2000)",
 	  OPT_NUMBER(env.margin, 1, 600000) },
+	{ "saves", 'n', "N", "Saves, with the margin before and after each (1)",
+	  OPT_NUMBER(env.saves, 1, MAX_SAVES) },
 	{ "interval", 'i', "MS", "Milliseconds per row of the time line (20)",
 	  OPT_NUMBER(env.interval, 1, 60000) },
 	{ OPT_COMMON_SEED(env.set.seed, "Decides values and keys (1)") },
@@ -139,11 +144,12 @@ static void make_dir(struct env *env, struct guardian *guardian)
 
 int main(int argc, char **argv)
 {
+	static struct save saves[MAX_SAVES];
 	static struct load load;
 	struct guardian guardian;
-	struct save save = { 0 };
 	struct server server;
 	uint32_t *versions;
+	unsigned int i;
 
 	options_parse(argc, argv, doc, opts, NULL);
 	env.margin *= 1000000;
@@ -156,14 +162,16 @@ int main(int argc, char **argv)
 	load_start(&load, &env, &server);
 	if (env.armed && system(env.armed))
 		die("--armed: the command failed");
-	load_run(&load, &save);
-	save_wait(&server);
-	put_redis(&env, &server, &save);
+	for (i = 0; i < env.saves; i++) {
+		load_run(&load, &saves[i]);
+		save_wait(&saves[i], &server);
+	}
+	put_redis(&load, saves);
 	verify_live(&load, versions);
 	server_stop(&server);
-	verify_saved(&load, &save, versions);
-	put_requests(&load, &save);
-	put_timeline(&load, &save);
+	verify_saved(&load, &saves[env.saves - 1], versions);
+	put_requests(&load, saves);
+	put_timeline(&load, saves);
 	guardian_end(&guardian);
 	return 0;
 }

@@ -15,6 +15,7 @@
 
 #define SECOND 1000000000ULL
 #define MAX_CONNECTIONS 64
+#define MAX_SAVES 100
 /* How often the server and the saving process are looked at. */
 #define POLL_NS 20000000
 
@@ -29,6 +30,7 @@ struct env {
 	unsigned int connections;
 	uint64_t margin;
 	uint64_t interval;
+	unsigned int saves;
 	const char *server;
 	const char *armed;
 	const char *dir; /* its own, in that of --dir */
@@ -83,6 +85,10 @@ struct save {
 	uint64_t child_peak_kb; /* peak RSS of the saving process */
 	/* the most by which the machine's anonymous memory grew */
 	uint64_t growth_kb;
+	/* Redis' own figures: duration of fork(), bytes copied on write */
+	uint64_t fork_us;
+	uint64_t cow_bytes;
+	uint64_t server_kb; /* RSS of the server after the save */
 };
 
 /* redis_server.c */
@@ -95,11 +101,12 @@ void server_stop(struct server *server);
 /* redis_save.c */
 struct usage usage_of(pid_t pid);
 struct usage usage_between(const struct usage *from, const struct usage *to);
+struct usage usage_sum(const struct usage *a, const struct usage *b);
 uint64_t anon_kb(void);
 void save_ask(struct save *save, const struct server *server);
 void save_begun(struct save *save, const struct server *server);
 void save_watch(struct save *save, uint64_t anon_before);
-void save_wait(const struct server *server);
+void save_wait(struct save *save, const struct server *server);
 
 /* redis_load.c */
 void load_start(struct load *load, const struct env *env,
@@ -112,9 +119,8 @@ void verify_saved(const struct load *load, const struct save *save,
 		  uint32_t *versions);
 
 /* redis_results.c */
-void put_redis(const struct env *env, const struct server *server,
-	       const struct save *save);
-void put_requests(const struct load *load, const struct save *save);
-void put_timeline(struct load *load, const struct save *save);
+void put_redis(const struct load *load, const struct save *saves);
+void put_requests(const struct load *load, const struct save *saves);
+void put_timeline(struct load *load, const struct save *saves);
 
 #endif /* COWLAB_REDISLOAD_H */

@@ -220,6 +220,27 @@ static void test_redis(void **state)
 	assert_int_equal(cell(0, 0), cell(1, 1));
 }
 
+/* A row per save, and each SET in a phase and in the time line. */
+static void test_redis_saves(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	redis_run("-k 20000 -n 3", 0);
+	assert_int_equal(run("cat redis.csv"), 0);
+	for (i = 1; i <= 3; i++) {
+		assert_int_equal(cell(i, 10), i);
+		assert_int_not_equal(cell(i, 3), 0);
+		assert_int_not_equal(cell(i, 11), 0);
+		assert_in_range(cell(i, 12), 2000, 200000);
+	}
+	assert_int_equal(
+		run("{ cat request.csv; awk -F, 'NR > 1 { n += $2 } END { print n }' timeline.csv; awk -F, '$6 != was { n += $6; was = $6 } END { print n }' timeline.csv; }"),
+		0);
+	assert_int_equal(cell(1, 1) + cell(2, 1), cell(3, 0));
+	assert_int_equal(cell(4, 0), 3);
+}
+
 static void test_redis_large(void **state)
 {
 	(void)state;
@@ -303,7 +324,8 @@ static void test_filecow(void **state)
 	assert_in_range(cell(1, 6), 1024, 1100);
 	assert_int_equal(cell(1, 7), 1024);
 	assert_int_equal(cell(3, 7), 128);
-	assert_int_equal(run("$BIN/filecow -s 4M -n 1 -c -b populate_write"), 0);
+	assert_int_equal(run("$BIN/filecow -s 4M -n 1 -c -b populate_write"),
+			 0);
 	assert_int_equal(cell(4, 7), 1024);
 }
 
@@ -350,7 +372,8 @@ static void test_trace(void **state)
 	assert_int_equal(cell(1, 12), 2 * pages);
 	assert_int_equal(cell(1, 1), (pages * 100 + 32768) / 65536);
 	/* The order. */
-	assert_int_equal(run("printf '# a trace\\n9 0-2 # four\\n\\t1023' >t"), 0);
+	assert_int_equal(run("printf '# a trace\\n9 0-2 # four\\n\\t1023' >t"),
+			 0);
 	snprintf(path, sizeof(path), "%s/t", dir);
 	assert_int_equal(trace_load(path, 1024, order), ARRAY_SIZE(want));
 	assert_memory_equal(order, want, sizeof(want));
@@ -436,6 +459,10 @@ static void test_cycles(void **state)
 	assert_int_equal(run("$BIN/cycles -s 4M -n 2 -c -b populate_write"), 0);
 	assert_true(cell(2, PREPARE_NS));
 	assert_in_range(cell(2, FAULTS), 0, 76);
+	/* Of a half of the region the writes take no fault. */
+	assert_int_equal(
+		run("$BIN/cycles -s 4M -n 2 -c -b populate_write -B 2M"), 0);
+	assert_in_range(cell(2, FAULTS), 512, 588);
 }
 
 static void test_cycles_wrong(void **state)
@@ -453,8 +480,9 @@ static void test_cycles_wrong(void **state)
 static void test_startcost(void **state)
 {
 	(void)state;
-	assert_int_equal(run("$BIN/startcost -n 3 -c -- sh -c 'echo out; echo out >&2'"),
-			 0);
+	assert_int_equal(
+		run("$BIN/startcost -n 3 -c -- sh -c 'echo out; echo out >&2'"),
+		0);
 	says("program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied,cache\nsh,1,");
 	says("\nsh,3,");
 	assert_null(strstr(output, "out"));
@@ -464,24 +492,28 @@ static void test_startcost(void **state)
 	assert_int_equal(run("$BIN/startcost -n 1 sh -c 'kill -9 $$'"), 1);
 	says("startcost: sh: Killed\n");
 	/* A folder on a disk: a start without major faults has its pages. */
-	assert_int_equal(run("mkdir -p cold && cp $BIN/cowbench cold && sync cold/cowbench"),
-			 0);
+	assert_int_equal(
+		run("mkdir -p cold && cp $BIN/cowbench cold && sync cold/cowbench"),
+		0);
 	assert_int_equal(run("$BIN/startcost -n 2 -c cold/cowbench --help"), 0);
 	says(",warm\n");
 	assert_int_equal(cell(1, 4), 0);
-	if (run("case $(stat -f -c %s cold) in tmpfs | ramfs) false ;; esac", "%T")) {
-		assert_int_equal(run("$BIN/startcost -n 2 -c -C cold cold/cowbench --help"),
-				 1);
+	if (run("case $(stat -f -c %s cold) in tmpfs | ramfs) false ;; esac",
+		"%T")) {
+		assert_int_equal(
+			run("$BIN/startcost -n 2 -c -C cold cold/cowbench --help"),
+			1);
 		says("startcost: --cold: cold/cowbench stays in the page cache: it is mapped, or on no disk\n");
 		return;
 	}
-	assert_int_equal(run("$BIN/startcost -n 2 -c -C cold cold/cowbench --help"),
-			 0);
+	assert_int_equal(
+		run("$BIN/startcost -n 2 -c -C cold cold/cowbench --help"), 0);
 	says(",cold\n");
 	assert_in_range(cell(1, 4), 1, 1000);
 	assert_in_range(cell(2, 4), 1, 1000);
-	assert_int_equal(run("cold/cowbench -n 1000000 >/dev/null & pid=$!; sleep 0.3; $BIN/startcost -C cold true; status=$?; kill $pid; exit $status"),
-			 1);
+	assert_int_equal(
+		run("cold/cowbench -n 1000000 >/dev/null & pid=$!; sleep 0.3; $BIN/startcost -C cold true; status=$?; kill $pid; exit $status"),
+		1);
 	says("startcost: --cold: cold/cowbench stays in the page cache: it is mapped, or on no disk\n");
 }
 
@@ -506,6 +538,8 @@ static void test_bad_input(void **state)
 		  "invalid --bytes '60': expected a multiple of 8\n" },
 		{ "redisload -k 1",
 		  "invalid --keys '1': expected a number from 64 to 1000000000\n" },
+		{ "redisload -n 0",
+		  "invalid --saves '0': expected a number from 1 to 100\n" },
 		{ "redisload -c 65",
 		  "invalid --connections '65': expected a number from 1 to 64\n" },
 		{ "redisload -d /nonexistent",
@@ -607,6 +641,7 @@ int main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_rdb),
 		cmocka_unit_test(test_redis),
+		cmocka_unit_test(test_redis_saves),
 		cmocka_unit_test(test_redis_large),
 		cmocka_unit_test(test_redis_files),
 		cmocka_unit_test(test_redis_wrong),
