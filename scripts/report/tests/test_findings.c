@@ -80,7 +80,8 @@ static void test_gain(void **state)
 	touch(CLK_ICOUNT, "baseline", "seq", 1, 0);
 	touch(CLK_ICOUNT, "fixed", "seq", 0.6, 0);
 	touch(CLK_ICOUNT, "adaptive", "seq", 0.5, 0);
-	expect(finding(db, FINDING_GAIN), "pays for sequential writes: with adaptive");
+	expect(finding(db, FINDING_GAIN),
+	       "pays for sequential writes: with adaptive");
 	expect(finding(db, FINDING_GAIN),
 	       "0.500 of baseline's cost (2000 against 4000 instructions)");
 	touch(CLK_WALL, "baseline", "seq", 1, 0);
@@ -124,7 +125,8 @@ static void test_tail(void **state)
 	touch(CLK_ICOUNT, "adaptive", "seq", 0.5, 0);
 	set("adaptive", "touch", "faults", 50);
 	set("adaptive", "touch", "p999_ns", 18000);
-	expect(finding(db, FINDING_TAIL), "95.0% of the sequential writes take no fault");
+	expect(finding(db, FINDING_TAIL),
+	       "95.0% of the sequential writes take no fault");
 	expect(finding(db, FINDING_TAIL), "fewer and longer");
 	expect(finding(db, FINDING_TAIL), "(2.0 times)");
 	set("adaptive", "touch", "p999_ns", 8000);
@@ -205,6 +207,19 @@ static void test_huge_pages(void **state)
 	verdict(CLAIM_HUGE_PAGES, CLAIM_PARTLY, "thp takes 1.10");
 	set("hugetlb", "hugetlb_copy", "avg_ns", 4000);
 	verdict(CLAIM_HUGE_PAGES, CLAIM_FAILS, "hugetlb takes 1.00");
+	/* What is split later does not count; what is copied as a whole does. */
+	snapshot(CLK_ICOUNT, "baseline", "seq", 100, 1, 32, 0, 4000);
+	snapshot(CLK_ICOUNT, "baseline", "seq", 100, 8, 32, 0, 4000);
+	snapshot(CLK_ICOUNT, "thp", "seq", 100, 1, 1.6, 0, 4000);
+	snapshot(CLK_ICOUNT, "thp", "seq", 100, 8, 32, 0, 4000);
+	verdict(CLAIM_HUGE_PAGES, CLAIM_FAILS,
+		"snapshot 8 of a sequential writer fork() takes 1.000 of baseline's with thp, whose huge pages are split by then; in the first 0.050");
+	snapshot(CLK_ICOUNT, "thp-manual_cow", "seq", 100, 8, 1.6, 1e6, 200);
+	verdict(CLAIM_HUGE_PAGES, CLAIM_FAILS,
+		"snapshot 8 of seq fork() takes 0.050 of baseline's, and a page written costs 0.30, all counted");
+	snapshot(CLK_ICOUNT, "baseline", "rand", 10, 8, 32, 0, 4000);
+	snapshot(CLK_ICOUNT, "thp-manual_cow", "rand", 10, 8, 1.6, 8e6, 200);
+	verdict(CLAIM_HUGE_PAGES, CLAIM_PARTLY, "snapshot 8 of rand 10%");
 }
 
 static void test_precopy(void **state)
