@@ -7,6 +7,7 @@
 #
 #	redis64 redis32k	SETs while Redis saves: request.csv redis.csv
 #				timeline.csv save.hist outside.hist (redisload.c)
+#	saves64 saves32k	the same with five saves: redis.csv has a row for each
 #	prefork			requests to a server that forks for each:
 #				request.csv all.hist (prefork.c)
 #	fork			fork() by size of the process: fork.csv (forkcost.c)
@@ -31,8 +32,10 @@ experiment() {
 	keep_lists_short || return 1
 	echo 1 >"$COWLAB"/reset
 	case $2 in
-	redis64) redis "$1" 64 "$3" ;;
-	redis32k) redis "$1" 32768 "$3" ;;
+	redis64) redis "$1" 64 "$3" 1 ;;
+	redis32k) redis "$1" 32768 "$3" 1 ;;
+	saves64) redis "$1" 64 "$3" 5 ;;
+	saves32k) redis "$1" 32768 "$3" 5 ;;
 	prefork | fork | scaling | memory | filecow | clone | cycles | startup | programs)
 		experiment_"$2" "$1" "$3" ;;
 	*)
@@ -49,6 +52,16 @@ pick() {
 	[ "${COW_quick:-0}" = 1 ] && echo "$1" || echo "$2"
 }
 
+# preload_cowwarm BUDGET: print the words that start a program with it
+preload_cowwarm() {
+	# The dynamic linker would only warn.
+	[ -e /lib/cowwarm.so ] || {
+		echo "no /lib/cowwarm.so" >&2
+		return 1
+	}
+	echo "env LD_PRELOAD=/lib/cowwarm.so COWWARM_BUDGET=$1"
+}
+
 # append FILE: a CSV, without its header if it is not the first; it must have rows
 append() {
 	# shellcheck disable=SC2094
@@ -60,16 +73,20 @@ append() {
 # What a running Redis may do in an arm, once its data set is loaded.
 redis_arm() {
 	case $1 in
-	thp | cowwarm) ;;
+	thp | thp-off | cowwarm | thp-cowwarm) ;;
+	# The policy alone: huge pages stay always on.
+	thp-adaptive) set_policy adaptive 32 1 ;;
 	*) set_arm "$1" >/dev/null || return 1 ;;
 	esac
 	case $1 in
 	# The administrator sets this; no program calls madvise().
-	fixed | adaptive | cowwarm) set_sizes always 16 32 64 128 ;;
+	fixed | adaptive | cowwarm | thp-adaptive | thp-cowwarm)
+		set_sizes always 16 32 64 128
+		;;
 	esac
 }
 
-# redis ARM BYTES ROUND: with values of BYTES. The data set takes some 256 MiB
+# redis ARM BYTES ROUND SAVES: with values of BYTES. The data set takes some 256 MiB
 # in the server; a smaller guest, CLOCK=icount and QUICK get a quarter.
 redis() {
 	large=$(awk '/^MemTotal/ { print ($2 > 1500000) }' /proc/meminfo)
@@ -80,22 +97,12 @@ redis() {
 	*) keys=${COW_keys:-$((large ? 6000 : 1500))} ;;
 	esac
 	server=redis-server
-	case $1 in
-	thp)
-		# Redis opts out of huge pages where they are always on.
-		echo always >"${thp:?}"/enabled
-		server="redis-server --disable-thp no"
-		;;
-	cowwarm)
-		# The dynamic linker would only warn.
-		[ -e /lib/cowwarm.so ] || {
-			echo "no /lib/cowwarm.so" >&2
-			return 1
-		}
-		server="env LD_PRELOAD=/lib/cowwarm.so COWWARM_BUDGET=512M redis-server"
-		;;
-	esac
-	redisload --keys "$keys" --bytes "$2" --seed "$3" --server "$server" \
+	# Redis opts out of huge pages where they are always on.
+	case $1 in thp | thp-adaptive | thp-cowwarm) server="redis-server --disable-thp no" ;; esac
+	case $1 in thp*) when=always ;; *) when=madvise ;; esac
+	echo "$when" >"${thp:?}"/enabled
+	case $1 in *cowwarm) server="$(preload_cowwarm 512M) $server" || return 1 ;; esac
+	redisload --keys "$keys" --bytes "$2" --seed "$3" --saves "$4" --server "$server" \
 		--armed ". /etc/jobs.sh; redis_arm $1" --out "$cell_dir"
 }
 
@@ -189,19 +196,20 @@ experiment_cycles() {
 	# Otherwise it makes a huge page now and then in every arm.
 	set_khugepaged 3600000 || return 1
 	options=$(set_arm "$1") || return 1
+	size=$(pick 16M "${COW_size:-128M}")
+	quarter=$((${size%M} / 4))M
 	preload=
-	if [ "$1" = thp-cowwarm ]; then
-		# The dynamic linker would only warn.
-		[ -e /lib/cowwarm.so ] || {
-			echo "no /lib/cowwarm.so" >&2
-			return 1
-		}
-		preload="env LD_PRELOAD=/lib/cowwarm.so COWWARM_BUDGET=512M"
-	fi
+	# -quarter: of the region; -split: what is split stays so.
+	case $1 in
+	thp-manual_cow-quarter) options="$options --budget $quarter" ;;
+	thp-cowwarm) preload=$(preload_cowwarm 512M) || return 1 ;;
+	thp-cowwarm-quarter) preload=$(preload_cowwarm $quarter) || return 1 ;;
+	thp-cowwarm-split) preload="$(preload_cowwarm 512M) COWWARM_COLLAPSE=0" || return 1 ;;
+	esac
 	for writes in "seq 100" "rand 10" "rand 50" "zipf 100"; do
 		# shellcheck disable=SC2086
 		$preload cycles $options --pattern ${writes% *} --percent ${writes#* } \
-			--size "$(pick 16M "${COW_size:-128M}")" --cycles "$(pick 3 8)" \
+			--size "$size" --cycles "$(pick 3 8)" \
 			--seed "$2" --csv >"$cell_dir"/rows || return 1
 		append "$cell_dir"/cycles.csv <"$cell_dir"/rows || return 1
 	done

@@ -110,8 +110,8 @@ set_arm() {
 		echo 1 >"$COWLAB"/huge_window || return 1
 		echo --kind thp
 		;;
-	thp-manual_cow) echo --kind thp --prepare manual_cow ;;
-	thp-cowwarm) echo --kind thp --prepare threads ;;
+	thp-manual_cow | thp-manual_cow-quarter) echo --kind thp --prepare manual_cow ;;
+	thp-cowwarm | thp-cowwarm-quarter | thp-cowwarm-split) echo --kind thp --prepare threads ;;
 	thp-collapse) echo --kind thp --prepare collapse ;;
 	thp-khugepaged)
 		# As busy as an administrator may make it.

@@ -172,6 +172,9 @@ static void write_sections(const struct report *rep, struct doc *doc)
 		    "make run WORKLOADS=\"redis64 redis32k\"",
 		    PARTS({ table_redis64, NULL }, { NULL, "redis64" },
 			  { table_redis32k, NULL }, { NULL, "redis32k" }));
+	put_section(rep, doc, "Redis, save after save", NULL,
+		    "make run WORKLOADS=\"saves64 saves32k\"",
+		    PARTS({ table_saves64, NULL }, { table_saves32k, NULL }));
 	put_section(rep, doc, "A server that forks for each request", NULL,
 		    "make run WORKLOADS=prefork",
 		    PARTS({ table_prefork, NULL }));

@@ -5,21 +5,38 @@
 static const char *const clocks[] = { "wall", "icount", "unknown" };
 
 static const char *const arms[] = {
-	"baseline",	  "thp",	 "mthp64",	 "hugetlb",
-	"next",		  "fixed",	 "adaptive",	 "manual_cow",
-	"populate_write", "helper",	 "thp-adaptive", "thp-huge_window",
-	"thp-manual_cow", "thp-cowwarm", "thp-collapse", "thp-khugepaged",
+	"baseline",
+	"thp",
+	"mthp64",
+	"hugetlb",
+	"next",
+	"fixed",
+	"adaptive",
+	"manual_cow",
+	"populate_write",
+	"helper",
+	"cowwarm",
+	"thp-off",
+	"thp-adaptive",
+	"thp-huge_window",
+	"thp-manual_cow",
+	"thp-manual_cow-quarter",
+	"thp-cowwarm",
+	"thp-cowwarm-quarter",
+	"thp-cowwarm-split",
+	"thp-collapse",
+	"thp-khugepaged",
 };
 
 static const char *const workloads[] = {
-	"seq",	 "rev",	    "rand",  "sparse2", "sparse8",  "sparse64", "zipf",
-	"reuse", "threads", "paced", "redis64", "redis32k", "prefork",
-	"touch-all", "reader",
+	"seq",	   "rev",      "rand",	  "sparse2",   "sparse8", "sparse64",
+	"zipf",	   "reuse",    "threads", "paced",     "redis64", "redis32k",
+	"saves64", "saves32k", "prefork", "touch-all", "reader",
 };
 
 static const char *const stages[] = {
-	"copy",	     "fault", "file_fault", "huge_copy", "hugetlb_copy",
-	"pmd_split", "touch", "request",
+	"copy",		"fault",     "file_fault", "huge_copy",
+	"hugetlb_copy", "pmd_split", "touch",	   "request",
 };
 
 static size_t rank(const char *const *list, size_t n, const char *s)

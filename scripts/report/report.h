@@ -50,6 +50,8 @@ void print_table1(const struct report *rep, FILE *out);
 /* Tables of the experiments */
 struct table *table_redis64(const struct report *rep, enum cow_clock clock);
 struct table *table_redis32k(const struct report *rep, enum cow_clock clock);
+struct table *table_saves64(const struct report *rep, enum cow_clock clock);
+struct table *table_saves32k(const struct report *rep, enum cow_clock clock);
 struct table *table_prefork(const struct report *rep, enum cow_clock clock);
 struct table *table_fork(const struct report *rep, enum cow_clock clock);
 struct table *table_filecow(const struct report *rep, enum cow_clock clock);

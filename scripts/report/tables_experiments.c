@@ -63,6 +63,39 @@ struct table *table_redis32k(const struct report *rep, enum cow_clock clock)
 			   "values of 32 KiB: eight pages in a row");
 }
 
+/* Save after save: the first, and those after it */
+static struct table *table_saves(const struct report *rep, enum cow_clock clock,
+				 const char *name, const char *values)
+{
+	struct table *t = query(
+		rep, clock, name, 1,
+		"WITH " ARMS
+		", r AS (SELECT arm, median(fork_us) FILTER (WHERE save = 1) AS first, median(fork_us) FILTER (WHERE save > 1) AS later, median(p99_ns) AS p99, median(save_ms) AS save, median(cow_bytes) FILTER (WHERE save = 1) AS cow, median(cow_bytes) FILTER (WHERE save > 1) AS cows, median(growth_kb) AS growth, median(server_kb) AS rss FROM redis WHERE clock = ?1 AND name = ?2 GROUP BY arm) "
+		"SELECT a.arm AS arm, num(r.first / 1e3, 2) AS 'fork ms, first save', num(r.first / b.first, 3) AS ratio, num(r.later / 1e3, 2) AS 'fork ms, later', num(r.later / b.later, 3) AS ratio, num(r.p99 / 1e3, 0) AS 'p99 us', num(r.p99 / b.p99, 3) AS ratio, num(r.save / 1e3, 2) AS 'save s',"
+		" num(r.cow / 1e6, 1) AS 'COW MB, first', num(r.cows / 1e6, 1) AS 'COW MB, later', num(r.growth / 1e3, 1) AS 'growth MB', num(r.rss / 1e3, 0) AS 'RSS MB' "
+		"FROM arms a LEFT JOIN r ON r.arm = a.arm LEFT JOIN r b ON b.arm = 'baseline' " BY_ARM);
+
+	if (!t)
+		return NULL;
+	table_title(t, "Redis, save after save, %s (%s)", values,
+		    clock_name(clock));
+	table_note(
+		t,
+		"Five saves of one server while it is written; medians over the saves, and over the rounds; ratios to baseline. fork: Redis' latest_fork_usec. p99: of a SET during a save. COW: what Redis reports. growth: the most by which the machine's anonymous memory grew. RSS: the server's, after a save. Huge pages are always on in thp-off, where Redis turns them off for itself (disable-thp yes), and in all arms thp and thp-*, where it does not; cowwarm: with cowwarm.so and small pages. %s",
+		unit_note(clock));
+	return t;
+}
+
+struct table *table_saves64(const struct report *rep, enum cow_clock clock)
+{
+	return table_saves(rep, clock, "saves64", "values of 64 bytes");
+}
+
+struct table *table_saves32k(const struct report *rep, enum cow_clock clock)
+{
+	return table_saves(rep, clock, "saves32k", "values of 32 KiB");
+}
+
 /* A server that forks for each request */
 struct table *table_prefork(const struct report *rep, enum cow_clock clock)
 {

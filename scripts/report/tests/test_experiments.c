@@ -127,6 +127,15 @@ static int setup(void **state)
 	    "seq,100,1,16777216,4096,4096,125000,0,4000,1,3900,4,12000,15000,21000,4096,250000,36000,0,8,16\n"
 	    "seq,100,4,16777216,4096,4096,640000,1024000,3000,1,3900,4,12000,15000,21000,4096,4500000,36000,16384,41,288\n"
 	    "rand,10,COWLAB_END,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1\n");
+	put("baseline.saves64.1/redis.csv",
+	    "fork_us,save_ms,cow_bytes,growth_kb,server_peak_kb,child_peak_kb,save,p99_ns,server_kb\n"
+	    "8000,1000,1000000,1000,2000,1,1,400000,256000\n"
+	    "10000,1000,3000000,1000,2000,1,2,400000,256000\n"
+	    "12000,1000,3000000,1000,2000,1,3,400000,256000\n");
+	put("thp-cowwarm.saves64.1/redis.csv",
+	    "fork_us,save_ms,cow_bytes,growth_kb,server_peak_kb,child_peak_kb,save,p99_ns,server_kb\n"
+	    "400,1000,2000000,1000,2000,1,1,200000,512000\n"
+	    "1100,1000,6000000,1000,2000,1,2,200000,512000\n");
 	put("baseline.startup.1/startup.csv",
 	    "program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied\n"
 	    "git,1,1700000,125,0,3700,43,43\ngit,2,1710000,125,0,3700,43,43\n");
@@ -172,7 +181,7 @@ static void test_values(void **state)
 
 	(void)state;
 	experiments_load(db, tmp);
-	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 23);
+	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 25);
 	/* The median of three rounds; and none where nothing can be read. */
 	assert_true(value(db, "wall", "baseline", "prefork", "avg_ns", all) ==
 		    12);
@@ -247,6 +256,9 @@ static void test_report(void **state)
 	assert_true(report_has(
 		"report.md",
 		"Huge pages do not survive snapshots: with thp, fork() of snapshot 1 takes 8.0 emulated ms per GB, of snapshot 4 41.0; baseline's takes 40.0."));
+	assert_true(report_has(
+		"report.md",
+		"| thp-cowwarm | 0.40 | 0.050 | 1.10 | 0.100 | 200 | 0.500 | 1.00 | 2.0 | 6.0 | 1.0 | 512 |"));
 	assert_true(report_has("plots/wall-cycles.svg", "sequential writes"));
 	assert_false(report_has("plots/wall-cycles.svg", "random writes"));
 	assert_false(report_has("plots/wall-cycles.svg", "COWLAB_END"));
