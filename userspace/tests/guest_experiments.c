@@ -264,6 +264,14 @@ static void test_cycles(void **state)
 	assert_in_range(cycle_result("thp-manual_cow", "seq,100,3", "faults"),
 			0, 64);
 	assert_true(cycle_result("thp-manual_cow", "seq,100,3", "prepare_ns"));
+	/* Of a quarter: 4 MiB stay huge, the rest takes its faults. */
+	experiment("thp-manual_cow-quarter", "cycles");
+	assert_in_range(cycle_result("thp-manual_cow-quarter", "seq,100,3",
+				     "faults"),
+			3072, 3072 + 64);
+	assert_int_equal(cycle_result("thp-manual_cow-quarter", "seq,100,3",
+				      "huge_kb"),
+			 4 << 10);
 }
 
 /* What makes huge pages again, and that the knobs of the machine come back. */
@@ -318,6 +326,29 @@ static void test_cycles_knob(void **state)
 	assert_string_equal(file_text(knob), "0\n");
 }
 
+/* Five saves of one server, with huge pages; a row for each. */
+static void test_saves(void **state)
+{
+	static const char *const arms[] = { "thp-off", "thp-adaptive",
+					    "thp-cowwarm" };
+	char command[256];
+	size_t i;
+
+	(void)state;
+	if (quick() || sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip();
+	for (i = 0; i < ARRAY_SIZE(arms); i++) {
+		experiment(arms[i], "saves64");
+		snprintf(
+			command, sizeof(command),
+			"[ $(wc -l <%s/experiments/%s.saves64.1/redis.csv) = 6 ]",
+			OUT, arms[i]);
+		assert_int_equal(system(command), 0);
+		assert_true(result(arms[i], "saves64", "redis.csv", "30000",
+				   "fork_us"));
+	}
+}
+
 static int clear(void **state)
 {
 	(void)state;
@@ -336,6 +367,7 @@ int main(void)
 		cmocka_unit_test(test_cycles_repaired),
 		cmocka_unit_test(test_cycles_warm),
 		cmocka_unit_test(test_cycles_knob),
+		cmocka_unit_test(test_saves),
 		cmocka_unit_test_setup_teardown(test_redis, one_cpu, all_cpus),
 	};
 
