@@ -123,6 +123,25 @@ u64 cow_policy_get_cap(void)
 	return READ_ONCE(latency_cap);
 }
 
+/**
+ * cow_policy_cost - estimate what the service of a fault takes
+ * @pages: the pages that it copies
+ *
+ * Context: any; reads what others may change.
+ * Return: ns; 0 without a cap, or while no estimate is known.
+ */
+u64 cow_policy_cost(unsigned int pages)
+{
+	u32 alone = READ_ONCE(fault_cost);
+	u32 more = READ_ONCE(neighbour_cost);
+
+	if (!READ_ONCE(latency_cap) || !alone || !pages)
+		return 0;
+	if (!more || more > alone)
+		more = alone;
+	return alone + (u64)more * (pages - 1);
+}
+
 /* 16 ns at least, so that a sixteenth of an estimate is never 0. */
 static void learn(u32 *estimate, u64 ns)
 {

@@ -22,6 +22,7 @@ void cow_policy_set_large(bool on);
 bool cow_policy_get_large(void);
 void cow_policy_set_cap(u64 ns);
 u64 cow_policy_get_cap(void);
+u64 cow_policy_cost(unsigned int pages);
 void cow_policy_learn(unsigned int pages, u64 ns);
 
 #endif /* _COWLAB_CAP_H */

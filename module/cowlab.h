@@ -8,6 +8,9 @@
  * process.c	which processes chose to be served, or not
  * probes.c	the tracepoint probes
  * policy.c	the choice of the policy that serves faults
+ * bpf.c	policies in BPF
+ * bpf_tags.c	which processes these are for
+ * bpf_calls.c	what their programs may call
  * next.c, fixed.c, adaptive.c
  *		one policy each: how many pages a fault serves
  * huge.c	which huge pages are copied as a whole
@@ -25,7 +28,7 @@
 #include <linux/types.h>
 
 /* debugfs.c */
-void cow_debugfs_create(void);
+void cow_debugfs_create(bool bpf);
 void cow_debugfs_remove(void);
 
 /* process.c */

@@ -11,6 +11,7 @@
 #include <linux/threads.h>
 #include <linux/uaccess.h>
 
+#include "bpf.h"
 #include "cap.h"
 #include "cowlab.h"
 #include "habit.h"
@@ -225,16 +226,24 @@ static int stats_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
 
+static int bpf_show(struct seq_file *m, void *unused)
+{
+	cow_bpf_show(m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(bpf);
+
 static struct dentry *dir;
 
 /**
  * cow_debugfs_create - create the files
+ * @bpf: policies in BPF can be loaded: there is a file that lists them
  *
  * Without debugfs there are no files, and the module does nothing.
  *
  * Context: process context; all that the files use is initialized.
  */
-void cow_debugfs_create(void)
+void cow_debugfs_create(bool bpf)
 {
 	unsigned int i;
 
@@ -248,6 +257,8 @@ void cow_debugfs_create(void)
 	debugfs_create_file("latency_hist", 0600, dir, NULL,
 			    &latency_hist_fops);
 	debugfs_create_file("stats", 0600, dir, NULL, &stats_fops);
+	if (bpf)
+		debugfs_create_file("bpf", 0600, dir, NULL, &bpf_fops);
 }
 
 /**

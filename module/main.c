@@ -3,6 +3,7 @@
 #include <linux/module.h>
 
 #include "account.h"
+#include "bpf.h"
 #include "cowlab.h"
 #include "policy.h"
 #include "stats.h"
@@ -18,7 +19,7 @@ static int __init cowlab_init(void)
 		cow_probes_destroy();
 		return ret;
 	}
-	cow_debugfs_create();
+	cow_debugfs_create(cow_bpf_init(cow_policy_bpf_changed));
 	return 0;
 }
 

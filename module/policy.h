@@ -21,6 +21,7 @@ u64 cow_policy_get_file(void);
 int cow_policy_set_huge(u64 val);
 u64 cow_policy_get_huge(void);
 int cow_policy_choose(const char *name);
+void cow_policy_bpf_changed(void);
 void cow_policy_show(struct seq_file *m);
 
 #endif /* _COWLAB_POLICY_H */
