@@ -11,6 +11,7 @@
 #include "common/options.h"
 #include "common/util.h"
 #include "cowctl/knobs.h"
+#include "cowctl/policy.h"
 #include "cowctl/status.h"
 #include "cowctl/top.h"
 
@@ -26,6 +27,8 @@ static const char doc[] =
 	"  run -- COMMAND      start a command that windows serve, or not\n"
 	"  attach PID          the same for a process that runs\n"
 	"  top                 the processes that take copy-on-write faults now\n"
+	"  policy COMMAND      load, list and unload policies in BPF\n"
+	"  record              write each copy-on-write fault to a file\n"
 	"\v"
 	"EXAMPLES:\n"
 	"    cowctl set policy=adaptive window=32 precopy=2   # who opts in is served\n"
@@ -34,6 +37,7 @@ static const char doc[] =
 	"    cowctl status --json                             # since the last look\n"
 	"    cowctl top                                       # who pays now; q ends\n"
 	"    cowctl top -n 1 --json                           # one look\n"
+	"    cowctl policy load --pid 4711 stride.bpf.o       # a policy in BPF\n"
 	"\n"
 	"`cowctl COMMAND --help` lists the options of a command.\n"
 	"\n"
@@ -186,7 +190,8 @@ static const struct {
 } commands[] = {
 	{ "status", command_status }, { "set", command_set },
 	{ "run", command_run },	      { "attach", command_attach },
-	{ "top", command_top },
+	{ "top", command_top },	      { "policy", command_policy },
+	{ "record", command_record },
 };
 
 int main(int argc, char **argv)
@@ -204,6 +209,6 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	argv = options_parse(argc, argv, doc, none, "COMMAND [ARG...]");
-	die("no command '%s': expected status, set, run, attach or top",
+	die("no command '%s': expected status, set, run, attach, top, policy or record",
 	    argv[0]);
 }

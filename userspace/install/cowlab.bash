@@ -15,7 +15,7 @@ _cowlab() {
 	case ${1##*/}:$prev in
 	cowbench:-b | cowbench:--prepare) words='none populate_write manual_cow' ;;
 	cowbench:-p | cowbench:--pattern)
-		words='seq rev rand sparse2 sparse8 sparse64 zipf reuse paced'
+		words='seq rev rand sparse2 sparse8 sparse64 zipf stride3 reuse paced'
 		;;
 	cowbench:-l | cowbench:--listen) words='timing log timing,log' ;;
 	cowbench:-w | cowbench:--writer) words='parent child both' ;;
@@ -30,7 +30,10 @@ _cowlab() {
 			words=$("$1" --help 2>/dev/null | sed -n '/^COMMAND is/,/^$/s/^  \([a-z]*\) .*/\1/p')
 		;;
 	cowctl:precopy) words='0 1 2' ;;
-	cowctl:policy) words='next fixed adaptive' ;;
+	cowctl:policy)
+		words='next fixed adaptive'
+		[ "${COMP_WORDS[1]}" != policy ] || words='load list unload'
+		;;
 	cowctl:*)
 		if [ "${COMP_WORDS[1]}" = set ] && [[ $cur != -* ]]; then
 			words='precopy= policy= window= large_folio= huge_window= file= timing= log= latency_cap_ns= pid='

@@ -45,6 +45,9 @@ install: all man
 	[ ! -f $(HOST)/cowmem.so ] || install -D -m 644 $(HOST)/cowmem.so "$(prefix)/lib/cowmem.so"
 	ln -sf libcowsnap.so.$(cowsnap_version) "$(lib)/libcowsnap.so.1"
 	ln -sf libcowsnap.so.1 "$(lib)/libcowsnap.so"
+	for policy in $(wildcard $(O)/policies/*.bpf.o); do \
+		install -D -m 644 $$policy "$(prefix)/lib/cowlab/policies/$${policy##*/}" || exit; \
+	done
 	sed 's,@PREFIX@,$(PREFIX),; s,@LIBDIR@,$(LIBDIR),; s,@VERSION@,$(cowsnap_version),' \
 		libcowsnap/cowsnap.pc.in >"$(lib)/pkgconfig/cowsnap.pc"
 	for page in $(generated) $(written); do \
