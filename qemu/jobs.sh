@@ -3,6 +3,7 @@
 # The functions that a job list can call. Sourced by init.
 
 thp=/sys/kernel/mm/transparent_hugepage
+bpf_policies=/lib/cowlab/policies
 
 set_huge_pages() {
 	echo "$1" >/proc/sys/vm/nr_hugepages
@@ -83,6 +84,11 @@ set_arm() {
 		;;
 	fixed) set_window fixed 16 1 ;;
 	adaptive) set_window adaptive 32 1 ;;
+	bpf-*)
+		# A policy in BPF, with the settings of adaptive.
+		cowctl policy load "$bpf_policies/${1#bpf-}.bpf.o" >&2 || return 1
+		set_window adaptive 32 1
+		;;
 	fixed-w*-o[01])
 		# A point of the window sweep: fixed-w<window>-o<large_folio>.
 		pages=${1#fixed-w}
@@ -127,6 +133,9 @@ set_arm() {
 
 unset_arm() {
 	echo 0 >"$COWLAB"/precopy
+	for bpf_pin in /sys/fs/bpf/cowlab/*; do
+		[ ! -e "$bpf_pin" ] || cowctl policy unload "${bpf_pin##*/}"
+	done
 	[ ! -e "$COWLAB"/huge_window ] || echo 0 >"$COWLAB"/huge_window
 	unset_khugepaged
 	echo 0 >"$COWLAB"/file

@@ -12,6 +12,8 @@ static const char *const arms[] = {
 	"next",
 	"fixed",
 	"adaptive",
+	"bpf-stream",
+	"bpf-stride",
 	"manual_cow",
 	"populate_write",
 	"helper",
@@ -29,9 +31,9 @@ static const char *const arms[] = {
 };
 
 static const char *const workloads[] = {
-	"seq",	   "rev",      "rand",	  "sparse2",   "sparse8", "sparse64",
-	"zipf",	   "reuse",    "threads", "paced",     "redis64", "redis32k",
-	"saves64", "saves32k", "prefork", "touch-all", "reader",
+	"seq",	    "rev",     "rand",	   "sparse2", "sparse8",   "sparse64",
+	"zipf",	    "stride3", "reuse",	   "threads", "paced",	   "redis64",
+	"redis32k", "saves64", "saves32k", "prefork", "touch-all", "reader",
 };
 
 static const char *const stages[] = {

@@ -35,7 +35,7 @@ static const char doc[] =
 	"\n"
 	"PATTERNS:\n"
 	"    seq rev rand    every page once: ascending, descending, shuffled\n"
-	"    sparseN         every Nth page, ascending\n"
+	"    sparseN         every Nth page, ascending; strideN is the same\n"
 	"    zipf            --writes writes, Zipf 0.99 over shuffled pages\n"
 	"    reuse           seq, after the other process has ended\n"
 	"    paced           seq, with constant work between two writes\n"
@@ -98,7 +98,7 @@ static const char *const answers[] = { "no", "yes", NULL };
 static const struct opt opts[] = {
 	{ "size", 's', "SIZE", "Size of the region, with K, M or G (64M)",
 	  OPT_SIZE(env.size, 1, UINT64_MAX, 1) },
-	{ "pattern", 'p', "NAME", "seq rev rand sparseN zipf reuse paced (seq)",
+	{ "pattern", 'p', "NAME", "seq rev rand sparseN strideN zipf reuse paced (seq)",
 	  OPT_CALL(set_pattern, "one of " PATTERN_NAMES) },
 	{ "writes", 'W', "N", "Writes of pattern zipf (100000)",
 	  OPT_NUMBER(env.writes, 1, MAX_WRITES) },

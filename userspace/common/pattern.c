@@ -48,7 +48,8 @@ bool pattern_parse(const char *name, struct pattern *pattern)
 			return true;
 		}
 	}
-	if (strncmp(name, "sparse", 6))
+	/* One pattern has two names. */
+	if (strncmp(name, "sparse", 6) && strncmp(name, "stride", 6))
 		return false;
 	pattern->kind = PATTERN_SPARSE;
 	return parse_u64(name + 6, &pattern->step) && pattern->step >= 2;

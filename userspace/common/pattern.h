@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PATTERN_NAMES "seq rev rand sparseN (N >= 2) zipf reuse paced"
+#define PATTERN_NAMES "seq rev rand sparseN (N >= 2) strideN (the same) zipf reuse paced"
 
 enum pattern_kind {
 	PATTERN_SEQ,

@@ -102,10 +102,11 @@ static void test_pattern_parse(void **state)
 {
 	static const char *const bad[] = { "",	       "Seq",	   "seq ",
 					   "sparse",   "sparse0",  "sparse1",
-					   "sparse-2", "sparse2x", "random" };
+					   "sparse-2", "sparse2x", "random",
+					   "stride",   "stride1" };
 	static const char *const good[] = { "seq",     "rev",	"rand",
 					    "sparse2", "zipf",	"sparse64",
-					    "reuse",   "paced", "sparse3" };
+					    "reuse",   "paced", "stride3" };
 	struct pattern pattern;
 	size_t i;
 
@@ -202,7 +203,7 @@ static void test_sparse(void **state)
 		{ "sparse2", 1000, 2, 500 },   { "sparse2", 1001, 2, 501 },
 		{ "sparse8", 1000, 8, 125 },   { "sparse64", 1000, 64, 16 },
 		{ "sparse64", 1024, 64, 16 },  { "sparse1000", 1000, 1000, 1 },
-		{ "sparse999", 1000, 999, 2 },
+		{ "sparse999", 1000, 999, 2 }, { "stride3", 1000, 3, 334 },
 	};
 	size_t i, k, count;
 
