@@ -910,8 +910,10 @@ static int program_many(int count)
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			_exit(read(fds[0], &byte, 1));
 		}
-		/* Let the warmer come to work in between. */
-		if (!(i % 16))
+		/* Let the warmer come to work in between; at first, finish. */
+		if (i < 48 && !(i % 16))
+			settle(PAGES);
+		else if (!(i % 16))
 			usleep(slow(20000));
 	}
 	usleep(slow(300000));
