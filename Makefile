@@ -150,7 +150,7 @@ programs: userspace
 guest:
 	@$(if $(ETA),scripts/eta deps)
 	@scripts/deps kernel module userspace report guest
-	@$(MAKE) -j2 kernel programs
+	@$(MAKE) -j2 kernel programs LATE=1
 	@$(if $(filter-out stock distro-stock,$(FLAVOUR)),$(MAKE) module)
 	@$(if $(ETA),scripts/eta boot)
 	@$(MAKE) -s userspace
