@@ -911,8 +911,8 @@ static int program_many(int count)
 			_exit(read(fds[0], &byte, 1));
 		}
 		/* Let the warmer come to work in between; at first, finish. */
-		if (i < 48 && !(i % 16))
-			settle(PAGES);
+		if (!i)
+			settle(4096 - 256);
 		else if (!(i % 16))
 			usleep(slow(20000));
 	}
