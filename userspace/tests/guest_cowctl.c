@@ -85,6 +85,8 @@ static void count_writes(size_t step, struct counts *c)
 {
 	struct cow cow;
 
+	/* The LRU cache of another CPU would have references. */
+	stay_on_one_cpu(true);
 	choose(PR_COW_DEFAULT);
 	cow_share(&cow, PAGES * PAGE_BYTES, COW_4K);
 	choose(PR_COW_ON);
@@ -93,6 +95,7 @@ static void count_writes(size_t step, struct counts *c)
 	choose(PR_COW_OFF);
 	assert_true(counts_of(getpid(), c));
 	cow_release(&cow);
+	stay_on_one_cpu(false);
 }
 
 static void test_counters(void **state)
@@ -134,8 +137,10 @@ static void test_counters_default(void **state)
 
 	(void)state;
 	serve(1);
+	stay_on_one_cpu(true);
 	cow_share(&cow, PAGES * PAGE_BYTES, COW_4K);
 	assert_int_equal(cow_write(&cow, 0, 1), PAGES / WINDOW);
+	stay_on_one_cpu(false);
 	assert_false(counts_of(getpid(), &c));
 	choose(PR_COW_OFF);
 	assert_true(counts_of(getpid(), &c));

@@ -548,8 +548,11 @@ static void *race_writer(void *arg)
 			return (void *)1;
 		atomic_store_explicit(word, ++race.counts[me][page],
 				      memory_order_relaxed);
-		/* A write splits a huge page: leave some to be copied. */
-		usleep(200);
+		/*
+		 * A write splits a huge page: leave some to be copied, more
+		 * where writes break COW, which takes longer.
+		 */
+		usleep(race.dense ? 5000 : 200);
 	}
 	return NULL;
 }
