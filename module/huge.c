@@ -111,7 +111,7 @@ static enum block block_judge(struct vm_fault *vmf, unsigned long addr)
 		    (!pte_present(ptent) || pte_protnone(ptent)))
 			return BLOCK_UNKNOWN;
 		/* Dirty and read-only: written before the last fork(). */
-		if (pte_none(ptent) || !pte_dirty(ptent) || !pte_write(ptent))
+		if (!pte_written(ptent) || !pte_write(ptent))
 			return BLOCK_HOLES;
 		if (pte_was_huge(ptent))
 			return BLOCK_UNKNOWN;
