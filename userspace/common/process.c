@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Children: one that ends with its parent, one that only holds pages. A guardian,
- * which cleans up.
+ * which cleans up. The signals that end a program.
  */
 #include "common/process.h"
 
@@ -11,11 +11,32 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/util.h"
+
+/**
+ * signals_open - have the signals that end a program come through a descriptor
+ *
+ * SIGINT, SIGTERM and SIGHUP are blocked from then on, in this thread and those that
+ * it starts.
+ *
+ * Return: a signalfd, or -1 and errno.
+ */
+int signals_open(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
 
 /**
  * fork_tied - fork a child that is killed when its parent ends, or exit

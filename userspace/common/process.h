@@ -17,6 +17,7 @@ struct guardian {
 	int fd; /* a socket; the other side is closed when the guardian has ended */
 };
 
+int signals_open(void);
 pid_t fork_tied(void);
 void wait_child(pid_t child);
 void holder_start(struct holder *holder);

@@ -4,28 +4,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "common/process.h"
 #include "common/util.h"
-
-static int watch_signals(void)
-{
-	sigset_t set;
-	int fd;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	fd = signalfd(-1, &set, SFD_CLOEXEC);
-	if (fd < 0)
-		die("top: signalfd: %s", strerror(errno));
-	return fd;
-}
 
 /*
  * Wait until @until, in ns. On a screen a key, or a new size, shows the last look
@@ -64,11 +47,13 @@ static bool wait_until(uint64_t until, int signals, bool screen,
 void show_top(const struct top_options *options)
 {
 	const uint64_t interval = options->interval * 1000000000ULL;
-	const int signals = watch_signals();
+	const int signals = signals_open();
 	struct top_look look = { 0 };
 	uint64_t left = options->count, next;
 	bool screen;
 
+	if (signals < 0)
+		die("top: signalfd: %s", strerror(errno));
 	count_start();
 	screen = !options->batch && !options->json && !options->count &&
 		 screen_start();

@@ -11,17 +11,16 @@
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "breakdown.h"
+#include "common/process.h"
 #include "cowlat.skel.h"
 #include "fail.h"
 #include "probe.h"
@@ -308,22 +307,6 @@ static int watch_process(__u32 tgid)
 	return fd;
 }
 
-static int watch_signals(void)
-{
-	sigset_t set;
-	int fd;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	fd = signalfd(-1, &set, SFD_CLOEXEC);
-	if (fd < 0)
-		fail("signalfd: %s", strerror(errno));
-	return fd;
-}
-
 static double now(void)
 {
 	struct timespec ts;
@@ -501,7 +484,9 @@ int main(int argc, char **argv)
 				      STAGE_FAULT);
 		return 0;
 	}
-	signals = watch_signals();
+	signals = signals_open();
+	if (signals < 0)
+		fail("signalfd: %s", strerror(errno));
 	probe_attach(&probe, &env.want);
 
 	report.way = probe.way;
