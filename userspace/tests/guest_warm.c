@@ -329,43 +329,38 @@ static int program_dense(int times)
 	return 0;
 }
 
+/* A child that lives for so many microseconds. */
+static void child_of(unsigned int us)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		give_up("fork");
+	if (!child) {
+		if (us)
+			usleep(us);
+		_exit(7);
+	}
+	if (waitpid(child, &status, 0) != child || WEXITSTATUS(status) != 7)
+		give_up("waitpid");
+}
+
 /* Children that live for a moment, one after another. */
 static int program_brief(int times)
 {
-	int status;
-
 	map_mem();
-	while (times--) {
-		pid_t child = fork();
-
-		if (child < 0)
-			give_up("fork");
-		if (!child) {
-			usleep(15000);
-			_exit(0);
-		}
-		if (waitpid(child, &status, 0) != child || status)
-			give_up("waitpid");
-	}
+	while (times--)
+		child_of(15000);
 	return 0;
 }
 
 /* Children that do nothing, one after another. */
 static int program_often(int times)
 {
-	int status;
-
 	map_mem();
 	while (times--) {
-		pid_t child = fork();
-
-		if (child < 0)
-			give_up("fork");
-		if (!child)
-			_exit(7);
-		if (waitpid(child, &status, 0) != child ||
-		    WEXITSTATUS(status) != 7)
-			give_up("waitpid");
+		child_of(0);
 		mem[(size_t)times % PAGES * PAGE_BYTES]++;
 	}
 	return 0;
