@@ -3,11 +3,10 @@
 #define _GNU_SOURCE
 #include <math.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "load.h"
-#include "test.h"
+#include "folder.h"
 
 #define REQUEST                                                              \
 	"phase,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns," \
@@ -18,47 +17,10 @@
 #define CYCLES_HEAD \
 	"pattern,percent,cycle,size,writes,pages,fork_ns,prepare_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,faults,end_ns,memory_kb,huge_kb,fork_ms_per_gb,end_ms_per_gb\n"
 
-static char *tmp;
-
-static int PRINTF(1, 2) sh(const char *fmt, ...)
-{
-	char *cmd;
-	va_list ap;
-	int ret;
-
-	va_start(ap, fmt);
-	ret = vasprintf(&cmd, fmt, ap);
-	va_end(ap);
-	assert_true(ret >= 0);
-	ret = system(cmd);
-	free(cmd);
-	return WIFEXITED(ret) ? WEXITSTATUS(ret) : -1;
-}
-
 /* A file of an experiment: "baseline.prefork.1/request.csv" */
 static void put(const char *name, const char *text)
 {
-	char *path = xasprintf("%s/raw/wall/experiments/%s", tmp, name);
-	char *slash = strrchr(path, '/');
-
-	*slash = '\0';
-	assert_int_equal(sh("mkdir -p %s", path), 0);
-	*slash = '/';
-	assert_int_equal(write_file(path, text, strlen(text)), 0);
-	free(path);
-}
-
-static bool report_has(const char *file, const char *text)
-{
-	char *path = xasprintf("%s/%s", tmp, file), *buf;
-	size_t len;
-	bool has;
-
-	assert_int_equal(read_file(path, 1 << 24, &buf, &len), FILE_OK);
-	has = memmem(buf, len, text, strlen(text));
-	free(buf);
-	free(path);
-	return has;
+	put_in("raw/wall/experiments", name, text);
 }
 
 static int setup(void **state)

@@ -2,13 +2,12 @@
 /* test_model.c - what CLOCK=memory left, read and reported */
 #define _GNU_SOURCE
 #include <math.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "findings.h"
 #include "load.h"
 #include "model.h"
-#include "test.h"
+#include "folder.h"
 
 #define HEAD \
 	"region,n,part,insns,loads,stores,l1d,l2d,l3d,l1s,l2s,l3s,l1i,l2i,l3i,l1w,l2w,l3w,dtlb,itlb,walks,walk_reads,invlpg,cr3,global,accessed,dirty,assists,faults,stale,unknown,cycles_insns,cycles_l2,cycles_l3,cycles_memory,cycles_tlb,cycles_flush,cycles_assist,cycles_fault\n"
@@ -23,46 +22,9 @@
 	USER_HEAD "seq,4k,parent,1,1,40960,10,1,1,1,1,1,1,1,10,10," #pages \
 		  ",10,0,40,1,1," verified "\n"
 
-static char *tmp;
-
-static int PRINTF(1, 2) sh(const char *fmt, ...)
-{
-	char *cmd;
-	va_list ap;
-	int ret;
-
-	va_start(ap, fmt);
-	ret = vasprintf(&cmd, fmt, ap);
-	va_end(ap);
-	assert_true(ret >= 0);
-	ret = system(cmd);
-	free(cmd);
-	return WIFEXITED(ret) ? WEXITSTATUS(ret) : -1;
-}
-
 static void put(const char *name, const char *text)
 {
-	char *path = xasprintf("%s/raw/memory/%s", tmp, name);
-	char *slash = strrchr(path, '/');
-
-	*slash = '\0';
-	assert_int_equal(sh("mkdir -p %s", path), 0);
-	*slash = '/';
-	assert_int_equal(write_file(path, text, strlen(text)), 0);
-	free(path);
-}
-
-static bool report_has(const char *file, const char *text)
-{
-	char *path = xasprintf("%s/%s", tmp, file), *buf;
-	size_t len;
-	bool has;
-
-	assert_int_equal(read_file(path, 1 << 24, &buf, &len), FILE_OK);
-	has = memmem(buf, len, text, strlen(text));
-	free(buf);
-	free(path);
-	return has;
+	put_in("raw/memory", name, text);
 }
 
 static int setup(void **state)

@@ -1,28 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* test_run.c - the program, on a canned run and on damaged copies of it */
 #define _GNU_SOURCE
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "db.h"
-#include "test.h"
-
-static char *tmp;
-
-static int PRINTF(1, 2) sh(const char *fmt, ...)
-{
-	char *cmd;
-	va_list ap;
-	int ret;
-
-	va_start(ap, fmt);
-	ret = vasprintf(&cmd, fmt, ap);
-	va_end(ap);
-	assert_true(ret >= 0);
-	ret = system(cmd);
-	free(cmd);
-	return WIFEXITED(ret) ? WEXITSTATUS(ret) : -1;
-}
+#include "folder.h"
 
 static int setup(void **state)
 {
