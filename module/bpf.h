@@ -73,6 +73,12 @@ void cow_bpf_show(struct seq_file *m);
 
 /* bpf_calls.c */
 int cow_bpf_calls_init(void);
+u64 bpf_cow_pages(struct vm_fault *vmf, s32 first, u64 pages, u32 what);
+u64 bpf_cow_hint(struct vm_fault *vmf);
+u64 bpf_cow_hint_cmpxchg(struct vm_fault *vmf, u64 old, u64 word);
+u32 bpf_cow_limit(void);
+u64 bpf_cow_cost(u32 pages);
+u32 bpf_cow_mode(struct vm_fault *vmf);
 
 /* bpf_tags.c */
 int cow_bpf_tag(const u32 *pids, u16 tag, bool (*live)(u16 tag));

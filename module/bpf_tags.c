@@ -17,20 +17,26 @@
 #ifdef COWLAB_BPF
 
 /*
- * A thread of the process that still has the mm, with task_lock() held, or NULL
- * for a kernel thread and one that has none any more.
+ * The number of a process: in the mm of a thread that still has it. If it is @old,
+ * it becomes @new. -ESRCH for a kernel thread and one that has no mm any more.
  */
-static struct task_struct *lock_mm(struct task_struct *process)
+static int process_tag(struct task_struct *process, int old, u16 new)
 {
 	struct task_struct *task;
+	int tag = -ESRCH;
 
 	for_each_thread(process, task) {
 		task_lock(task);
-		if (task->mm && !(task->flags & PF_KTHREAD))
-			return task;
+		if (task->mm && !(task->flags & PF_KTHREAD)) {
+			tag = mm_cow_tag(task->mm);
+			if (tag == old)
+				mm_set_cow_tag(task->mm, tag, new);
+		}
 		task_unlock(task);
+		if (tag >= 0)
+			break;
 	}
-	return NULL;
+	return tag;
 }
 
 /* Is it one of these processes, or was it started by one, or by its children? */
@@ -70,33 +76,28 @@ static bool belongs_to(struct task_struct *process, struct pid **pids,
 int cow_bpf_tag(const u32 *pids, u16 tag, bool (*live)(u16 tag))
 {
 	struct pid *found[COW_POLICY_PIDS];
-	struct task_struct *process, *task;
+	struct task_struct *process;
 	unsigned int nr;
 	int ret = 0;
+	int old;
 
 	rcu_read_lock();
 	for (nr = 0; nr < COW_POLICY_PIDS && pids[nr] && !ret; nr++) {
 		found[nr] = find_vpid(pids[nr]);
 		process = pid_task(found[nr], PIDTYPE_TGID);
-		task = process ? lock_mm(process) : NULL;
-		if (!task)
-			ret = -ESRCH;
-		else if (live(mm_cow_tag(task->mm)))
+		old = process ? process_tag(process, -1, 0) : -ESRCH;
+		if (old < 0)
+			ret = old;
+		else if (live(old))
 			ret = -EBUSY;
-		if (task)
-			task_unlock(task);
 	}
 	if (!ret) {
 		for_each_process(process) {
 			if (!belongs_to(process, found, nr))
 				continue;
-			task = lock_mm(process);
-			if (!task)
-				continue;
-			if (!live(mm_cow_tag(task->mm)))
-				mm_set_cow_tag(task->mm, mm_cow_tag(task->mm),
-					       tag);
-			task_unlock(task);
+			old = process_tag(process, -1, 0);
+			if (old >= 0 && !live(old))
+				process_tag(process, old, tag);
 		}
 	}
 	rcu_read_unlock();
@@ -111,16 +112,11 @@ int cow_bpf_tag(const u32 *pids, u16 tag, bool (*live)(u16 tag))
  */
 void cow_bpf_untag(u16 tag)
 {
-	struct task_struct *process, *task;
+	struct task_struct *process;
 
 	rcu_read_lock();
-	for_each_process(process) {
-		task = lock_mm(process);
-		if (!task)
-			continue;
-		mm_set_cow_tag(task->mm, tag, 0);
-		task_unlock(task);
-	}
+	for_each_process(process)
+		process_tag(process, tag, 0);
 	rcu_read_unlock();
 }
 
