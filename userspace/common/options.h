@@ -27,7 +27,7 @@ struct opt {
 	int group;
 	enum opt_type type; /* what values are valid */
 	void *to; /* the variable */
-	size_t bytes; /* size of the variable */
+	size_t bytes; /* size of the variable, unless it is a text */
 	uint64_t min; /* least value of a number or size */
 	uint64_t max; /* greatest value */
 	uint64_t unit; /* the value must be a multiple of this */
@@ -41,7 +41,7 @@ struct opt {
 
 #define OPT_VARIABLE(variable) .to = &(variable), .bytes = sizeof(variable)
 #define OPT_FLAG(variable) .type = OPT_TYPE_FLAG, OPT_VARIABLE(variable)
-#define OPT_TEXT(variable) .type = OPT_TYPE_TEXT, OPT_VARIABLE(variable)
+#define OPT_TEXT(variable) .type = OPT_TYPE_TEXT, .to = &(variable)
 #define OPT_NUMBER(variable, least, most)                                \
 	.type = OPT_TYPE_NUMBER, OPT_VARIABLE(variable), .min = (least), \
 	.max = (most)
