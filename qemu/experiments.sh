@@ -20,6 +20,8 @@
 #	startup			starts of the programs in /startup, with a warm and a
 #				cold page cache: startup.csv (startcost.c)
 #	programs		starts of those in /programs: startup.csv
+#	record			each COW fault of cowbench and of Redis, which saves:
+#				faults.csv (cowctl record, after a column `source`)
 #	memory			the least memory, by workload: memory.csv
 #				(memlimit.c, its columns after one `workload`)
 #
@@ -36,7 +38,7 @@ experiment() {
 	redis32k) redis "$1" 32768 "$3" 1 ;;
 	saves64) redis "$1" 64 "$3" 5 ;;
 	saves32k) redis "$1" 32768 "$3" 5 ;;
-	prefork | fork | scaling | memory | filecow | clone | cycles | startup | programs)
+	prefork | fork | scaling | memory | filecow | clone | cycles | record | startup | programs)
 		experiment_"$2" "$1" "$3" ;;
 	*)
 		echo "unknown experiment $2" >&2
@@ -214,6 +216,31 @@ experiment_cycles() {
 		append "$cell_dir"/cycles.csv <"$cell_dir"/rows || return 1
 	done
 	rm "$cell_dir"/rows
+}
+
+# recorded SOURCE COMMAND...: run it, and append its faults to faults.csv
+recorded() {
+	source=$1
+	shift
+	cowctl record --output "$cell_dir"/rows &
+	recorder=$!
+	# With the header it records.
+	until [ -s "$cell_dir"/rows ] || ! kill -0 $recorder 2>/dev/null; do sleep 0.1; done
+	"$@" >"$cell_dir"/said || return 1
+	kill -INT $recorder
+	wait $recorder || return 1
+	sed "1s/^/source,/; 1!s/^/$source,/" "$cell_dir"/rows | append "$cell_dir"/faults.csv || return 1
+	rm "$cell_dir"/rows "$cell_dir"/said
+}
+
+# Its policy serves nothing: the faults are those of baseline.
+experiment_record() {
+	set_policy adaptive 32 1
+	for pattern in seq zipf; do
+		recorded $pattern cowbench --pattern $pattern --size "$(pick 4M 16M)" || return 1
+	done
+	recorded redis redis adaptive 64 "$2" 1 || return 1
+	rm -f "$cell_dir"/redis.csv "$cell_dir"/request.csv "$cell_dir"/timeline.csv "$cell_dir"/*.hist
 }
 
 # set_startup ARM: in every arm the same folios, so that these differ in the windows

@@ -31,6 +31,7 @@ static const char schema[] =
 	"CREATE TABLE clone(clock, arm, name, round, layout, percent, clones, pages, avg_ns, p50_ns, p99_ns, max_ns, faults, pages_copied);"
 	"CREATE TABLE startup(clock, arm, name, round, program, trial, elapsed_ns, faults, majflt, peak_kb, cow_faults, pages_copied, cache);"
 	"CREATE TABLE cycles(clock, arm, name, round, pattern, percent, cycle, size, writes, pages, fork_ns, prepare_ns, avg_ns, p50_ns, p99_ns, p999_ns, max_ns, faults, end_ns, memory_kb, huge_kb, fork_ms_per_gb, end_ms_per_gb);"
+	"CREATE TABLE faults(clock, arm, name, round, source, ns, pid, tid, vma, address);"
 	"CREATE TABLE crosscheck(clock, arm, source, " FIGURES
 	", cost_ns, PRIMARY KEY (clock, arm, source));"
 	"CREATE TABLE stages(clock, arm, pages, total_ns, probe_ns);"

@@ -13,9 +13,20 @@
 #define COLS_MAX 64
 
 static const char *const files[] = {
-	"request", "redis",   "timeline", "fork",  "memory",
-	"scaling", "filecow", "startup",  "clone", "cycles",
+	"request", "redis",   "timeline", "fork",   "memory", "scaling",
+	"filecow", "startup", "clone",	  "cycles", "faults",
 };
+
+/* An address, 0x and hexadecimal digits */
+static bool parse_address(const struct word *w, uint64_t *val)
+{
+	char *end;
+
+	if (w->len < 3 || memcmp(w->s, "0x", 2))
+		return false;
+	*val = strtoull(w->s, &end, 16);
+	return end == w->s + w->len;
+}
 
 /* A number, a word, or NULL where there is nothing */
 static void bind(sqlite3_stmt *insert, int at, const struct word *w)
@@ -27,6 +38,8 @@ static void bind(sqlite3_stmt *insert, int at, const struct word *w)
 	if (parse_u64(w->s + negative, w->len - negative, &whole))
 		sqlite3_bind_int64(insert, at,
 				   negative ? -(int64_t)whole : (int64_t)whole);
+	else if (parse_address(w, &whole))
+		sqlite3_bind_int64(insert, at, (int64_t)whole);
 	else if (parse_decimal(w->s + negative, w->len - negative, &value))
 		sqlite3_bind_double(insert, at,
 				    (double)(negative ? -value : value));

@@ -183,6 +183,9 @@ static void write_sections(const struct report *rep, struct doc *doc)
 	put_section(rep, doc, "Snapshot after snapshot", NULL,
 		    "make run WORKLOADS=cycles",
 		    PARTS({ NULL, "cycles" }, { table_cycles, NULL }));
+	put_section(rep, doc, "Where the faults are", NULL,
+		    "make run ARMS=bpf-record WORKLOADS=record",
+		    PARTS({ NULL, "record" }));
 	put_section(rep, doc, "Private file mappings", NULL,
 		    "make run WORKLOADS=filecow",
 		    PARTS({ NULL, "filecow" }, { table_filecow, NULL }));

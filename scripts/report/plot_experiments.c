@@ -242,6 +242,53 @@ static bool draw_cycles(struct drawing *d, sqlite3 *db, const char *clock,
 	return n;
 }
 
+/*
+ * The faults of the mapping that has most of them, in a hundred steps of its time
+ * and of its pages
+ */
+#define HEAT                                                                                                                                                                                                                           \
+	"WITH s AS (SELECT * FROM faults WHERE clock = ? AND name = ? AND source = ?), "                                                                                                                                               \
+	"m AS (SELECT pid, vma, min(ns) AS ns, (max(ns) - min(ns)) / 100.0 + 1 AS step, min(address / 4096) AS page, (max(address) - min(address)) / 409600.0 + 1 AS pages FROM s GROUP BY pid, vma ORDER BY count(*) DESC LIMIT 1), " \
+	"f AS (SELECT CAST((s.ns - m.ns) / step AS INT) AS x, CAST((s.address / 4096 - page) / pages AS INT) AS y, step / 1e6 AS dx, pages / 256 AS dy FROM s, m WHERE s.pid = m.pid AND s.vma = m.vma) "                              \
+	"SELECT (x + 0.5) * dx, (y + 0.5) * dy, dx / 2, dy / 2, count(*) FROM f GROUP BY x, y"
+
+/* A panel for each program that was recorded */
+static bool draw_faults(struct drawing *d, sqlite3 *db, const char *clock,
+			const char *name)
+{
+	sqlite3_stmt *q = db_query(
+		db,
+		"SELECT DISTINCT source FROM faults WHERE clock = ? AND name = ? ORDER BY source COLLATE workload LIMIT 8",
+		"ss", clock, name);
+	FILE *gp = d->gp.f;
+	struct memo panels;
+	int n = 0;
+
+	memo_begin(&panels);
+	while (db_next(&q)) {
+		char *block = xasprintf("h%d", n);
+
+		if (put_data(gp, block,
+			     db_query(db, HEAT, "sss", clock, name,
+				      col_text(q, 0)))) {
+			fputs("set title ", panels.f);
+			put_quoted(panels.f, col_text(q, 0));
+			fprintf(panels.f,
+				" font ',13'\nplot $%s using 1:2:3:4:5 with boxxyerror fillstyle solid noborder linecolor palette\n",
+				block);
+			n++;
+		}
+		free(block);
+	}
+	put_multi(d, 90 + 240 * n, n);
+	fprintf(gp,
+		"unset key\nset tmargin 2.5\nset bmargin 3\nset xtics font ',12'\nset ytics font ',12'\nset xlabel 'ms' offset 0,0.6\nset ylabel 'MiB' offset 1\nset title offset 0,-0.5\n"
+		"set palette defined (0 '#c6dbef', 1 '#08306b')\nset cblabel 'faults' offset -1\nset cbtics font ',12'\nset cbrange [0:*]\nset autoscale xfix\nset autoscale yfix\n%sunset multiplot\n",
+		memo_end(&panels));
+	free(panels.s);
+	return n;
+}
+
 static bool draw_filecow(struct drawing *d, sqlite3 *db, const char *clock,
 			 const char *name)
 {
@@ -293,6 +340,9 @@ static const struct {
 	{ "clone", "Writes of clones of one memory file",
 	  "How to read it: the mean latency of a write as a ratio to baseline, by how much of its memory each clone writes, and where: contiguous, random, or as a guest does that resumes. The line is one page per fault. Lower is better.",
 	  draw_clone },
+	{ "record", "Where the faults are",
+	  "How to read it: time against the place in the mapping that takes most COW faults; the darker, the more faults in that step. A line is a run, which a window can serve; a cloud is not. No window is open meanwhile. redis: the data set while Redis saves.",
+	  draw_faults },
 	{ "startup", "Starts of programs",
 	  "How to read it: the time from the start of a program to its end, as a ratio to baseline; cold: its files were not in the page cache. The line is one page per fault. Lower is better.",
 	  draw_startup },

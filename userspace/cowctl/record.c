@@ -147,12 +147,14 @@ void command_record(int argc, char **argv)
 	policy_open(&policy, file ? file : installed_object(), pids);
 	policy_load(&policy);
 	out = open_output();
-	fprintf(out, "ns,pid,tid,vma,address\n");
 	ring = open_ring(&policy, out);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	link = policy_attach(&policy);
 	fprintf(stderr, "cowctl: recording\n");
+	/* A script waits for this line. */
+	if (fprintf(out, "ns,pid,tid,vma,address\n") < 0 || fflush(out))
+		die("record: %s: %s", output, strerror(errno));
 	drain(ring);
 	bpf_link__destroy(link);
 	lost = faults_lost(&policy);

@@ -89,6 +89,13 @@ static int setup(void **state)
 	    "seq,100,1,16777216,4096,4096,125000,0,4000,1,3900,4,12000,15000,21000,4096,250000,36000,0,8,16\n"
 	    "seq,100,4,16777216,4096,4096,640000,1024000,3000,1,3900,4,12000,15000,21000,4096,4500000,36000,16384,41,288\n"
 	    "rand,10,COWLAB_END,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1\n");
+	/* Process 7 has most faults in one mapping; the other's are not drawn. */
+	put("bpf-record.record.1/faults.csv",
+	    "source,ns,pid,tid,vma,address\n"
+	    "seq,1000000,7,7,0x7f0000000000,0x7f0000001000\n"
+	    "seq,2000000,7,7,0x7f0000000000,0x7f0000002000\n"
+	    "seq,9000000,8,8,0x7f0000000000,0x7f0000003000\n"
+	    "zipf,0xCOWLAB_END,7,7,0x7f0000000000,0x7f0000002000\n");
 	put("baseline.saves64.1/redis.csv",
 	    "fork_us,save_ms,cow_bytes,growth_kb,server_peak_kb,child_peak_kb,save,p99_ns,server_kb\n"
 	    "8000,1000,1000000,1000,2000,1,1,400000,256000\n"
@@ -143,7 +150,10 @@ static void test_values(void **state)
 
 	(void)state;
 	experiments_load(db, tmp);
-	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 25);
+	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 26);
+	assert_true(db_number(db,
+			      "SELECT address - vma FROM faults WHERE pid = 8",
+			      "") == 0x3000);
 	/* The median of three rounds; and none where nothing can be read. */
 	assert_true(value(db, "wall", "baseline", "prefork", "avg_ns", all) ==
 		    12);
@@ -224,6 +234,9 @@ static void test_report(void **state)
 	assert_true(report_has("plots/wall-cycles.svg", "sequential writes"));
 	assert_false(report_has("plots/wall-cycles.svg", "random writes"));
 	assert_false(report_has("plots/wall-cycles.svg", "COWLAB_END"));
+	assert_true(report_has("report.md", "plots/wall-record.svg"));
+	assert_true(report_has("plots/wall-record.svg", ">seq<"));
+	assert_false(report_has("plots/wall-record.svg", "COWLAB_END"));
 	assert_true(report_has("plots/wall-clone.svg", "dense-30%"));
 	assert_true(report_has("plots/wall-clone.svg", "resume-3%"));
 	assert_false(report_has("plots/wall-clone.svg", "COWLAB_END"));
