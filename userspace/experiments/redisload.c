@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* redisload - latencies of a Redis client while the server saves */
 #include <errno.h>
-#include <ftw.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +8,7 @@
 
 #include "common/options.h"
 #include "common/process.h"
+#include "common/tempdir.h"
 #include "common/util.h"
 #include "experiments/redisload.h"
 
@@ -104,44 +102,6 @@ static void start_full(struct server *server, const struct env *env)
 	unlink(path);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type,
-		      struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void remove_dir(void *dir)
-{
-	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/* A folder that nobody else has files in, gone however this program ends. */
-static void make_dir(struct env *env, struct guardian *guardian)
-{
-	static char dir[PATH_MAX];
-	const char *in = env->dir ?: getenv("TMPDIR") ?: "/tmp";
-	char full[PATH_MAX];
-	sigset_t all, old;
-
-	if (!realpath(in, full))
-		die("--dir %s: %s", in, strerror(errno));
-	if (snprintf(dir, sizeof(dir), "%s/redisload.XXXXXX", full) >=
-	    (int)(sizeof(((struct server *)NULL)->socket) -
-		  sizeof("/redis.sock")))
-		die("--dir %s: the path is too long for a socket", in);
-	/* A signal would leave the folder until there is a guardian. */
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &old);
-	if (!mkdtemp(dir))
-		die("--dir: cannot make %s: %s", dir, strerror(errno));
-	env->dir = dir;
-	guardian_start(guardian, remove_dir, dir);
-	sigprocmask(SIG_SETMASK, &old, NULL);
-}
-
 int main(int argc, char **argv)
 {
 	static struct save saves[MAX_SAVES];
@@ -157,7 +117,8 @@ int main(int argc, char **argv)
 	versions = calloc(env.set.keys, sizeof(*versions));
 	if (!versions)
 		die("no memory for %u keys", env.set.keys);
-	make_dir(&env, &guardian);
+	env.dir = tempdir_make(&guardian, env.dir, "redisload",
+			       sizeof(server.socket) - sizeof("/redis.sock"));
 	start_full(&server, &env);
 	load_start(&load, &env, &server);
 	if (env.armed && system(env.armed))
