@@ -10,6 +10,11 @@
 #	saves64 saves32k	the same with five saves: redis.csv has a row for each
 #	prefork			requests to a server that forks for each:
 #				request.csv all.hist (prefork.c)
+#	gunicorn		requests to gunicorn, whose workers share a heap of
+#				Python's, with and without gc.freeze(): web.csv
+#				(webload.c)
+#	folios			five operations on folios of 4 KiB to 2 MiB: folio.csv
+#				(foliocow.c)
 #	fork			fork() by size of the process: fork.csv (forkcost.c)
 #	scaling			writers, and sizes: scaling.csv (scaling.c)
 #	filecow			first writes to a private file mapping: filecow.csv
@@ -38,7 +43,7 @@ experiment() {
 	redis32k) redis "$1" 32768 "$3" 1 ;;
 	saves64) redis "$1" 64 "$3" 5 ;;
 	saves32k) redis "$1" 32768 "$3" 5 ;;
-	prefork | fork | scaling | memory | filecow | clone | cycles | record | startup | programs)
+	prefork | gunicorn | folios | fork | scaling | memory | filecow | clone | cycles | record | startup | programs)
 		experiment_"$2" "$1" "$3" ;;
 	*)
 		echo "unknown experiment $2" >&2
@@ -72,8 +77,8 @@ append() {
 		END { exit NR < 2 }' >>"$1"
 }
 
-# What a running Redis may do in an arm, once its data set is loaded.
-redis_arm() {
+# What a running server may do in an arm, once its data set is loaded.
+server_arm() {
 	case $1 in
 	thp | thp-off | cowwarm | thp-cowwarm) ;;
 	# The policy alone: huge pages stay always on.
@@ -105,7 +110,7 @@ redis() {
 	echo "$when" >"${thp:?}"/enabled
 	case $1 in *cowwarm) server="$(preload_cowwarm 512M) $server" || return 1 ;; esac
 	redisload --keys "$keys" --bytes "$2" --seed "$3" --saves "$4" --server "$server" \
-		--armed ". /etc/jobs.sh; redis_arm $1" --out "$cell_dir"
+		--armed ". /etc/jobs.sh; server_arm $1" --out "$cell_dir"
 }
 
 experiment_prefork() {
@@ -113,6 +118,51 @@ experiment_prefork() {
 	# shellcheck disable=SC2086
 	prefork $options --seed "$2" --requests "$(pick 50 200)" --csv \
 		--hist "$cell_dir"/all.hist >"$cell_dir"/request.csv
+}
+
+# Without a collection of garbage gc.freeze() changes nothing: the tenth request of each
+# worker makes one.
+experiment_gunicorn() {
+	[ -e /server/python3 ] || {
+		echo "no /server/python3: this guest needs the archive of \`qemu/initramfs lab server\`"
+		return 1
+	}
+	export PYTHONPATH=/usr/lib/python3/dist-packages
+	# The first start compiles the modules.
+	webload --records 1000 --requests 1 /server/python3 -m gunicorn || return 1
+	for freeze in no yes; do
+		unset_arm
+		webload --freeze $freeze \
+			--records "$(pick 20000 100000)" --requests "$(pick 200 2000)" \
+			--seed "$2" --armed ". /etc/jobs.sh; server_arm $1" \
+			--debugfs "$COWLAB" --csv --hist "$cell_dir"/$freeze.hist \
+			/server/python3 -m gunicorn >"$cell_dir"/rows || return 1
+		append "$cell_dir"/web.csv <"$cell_dir"/rows || return 1
+	done
+	rm "$cell_dir"/rows
+}
+
+# folio_size KIB: what is filled now gets folios of this size, and no windows
+folio_size() {
+	echo 0 >"$COWLAB"/precopy
+	set_sizes never 16 32 64 128 256 512 1024 2048
+	[ "$1" = 4 ] || set_sizes madvise "$1"
+}
+
+experiment_folios() {
+	# Otherwise it makes huge pages of what is to have another size.
+	set_khugepaged 3600000 || return 1
+	size=$(awk -v icount="$([ "${COW_clock:-}" = icount ] && echo 1)" '/^MemAvailable/ {
+		print icount ? "64M" : $2 > 2400000 ? "1G" : "256M" }' /proc/meminfo)
+	for kib in 4 16 32 64 128 256 512 1024 2048; do
+		foliocow --folio ${kib}K --size "$(pick 8M "$size")" --rounds "$(pick 1 3)" \
+			--before ". /etc/jobs.sh; folio_size $kib" \
+			--armed ". /etc/jobs.sh; set_arm $1 >/dev/null" \
+			--seed "$2" --csv >"$cell_dir"/rows || return 1
+		append "$cell_dir"/folio.csv <"$cell_dir"/rows || return 1
+	done
+	rm "$cell_dir"/rows
+	set_sizes never 256 512 1024
 }
 
 experiment_fork() {

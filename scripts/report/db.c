@@ -24,12 +24,15 @@ static const char schema[] =
 	", faults, cpu_ns, wait_ns, verified);"
 	"CREATE TABLE redis(clock, arm, name, round, fork_us, save_ms, cow_bytes, growth_kb, server_peak_kb, child_peak_kb, save, p99_ns, server_kb);"
 	"CREATE TABLE timeline(clock, arm, name, round, ms, count, p50_ns, p99_ns, max_ns, saving);"
+	"CREATE TABLE web(clock, arm, name, round, freeze, workers, records, elapsed_ns, " FIGURES
+	", faults, master_kb, pss_kb, private_kb, neighbours, wasted, unjudged);"
+	"CREATE TABLE folio(clock, arm, name, round, operation, folio_kb, size, trial, pages, elapsed_ns, faults, folios);"
 	"CREATE TABLE fork(clock, arm, name, round, size, trial, state, fork_ns, write_ns, end_ns, faults);"
 	"CREATE TABLE memory(clock, arm, name, round, workload, peak_kb, pass_kb, fail_kb, kills, trials);"
 	"CREATE TABLE scaling(clock, arm, name, round, writers, space, size, trial, pages, elapsed_ns, faults);"
 	"CREATE TABLE filecow(clock, arm, name, round, source, pattern, trial, size, pages, elapsed_ns, faults, pages_copied);"
 	"CREATE TABLE clone(clock, arm, name, round, layout, percent, clones, pages, avg_ns, p50_ns, p99_ns, max_ns, faults, pages_copied);"
-	"CREATE TABLE startup(clock, arm, name, round, program, trial, elapsed_ns, faults, majflt, peak_kb, cow_faults, pages_copied, cache);"
+	"CREATE TABLE startup(clock, arm, name, round, program, trial, elapsed_ns, faults, majflt, peak_kb, cow_faults, pages_copied, cache, system_ns);"
 	"CREATE TABLE cycles(clock, arm, name, round, pattern, percent, cycle, size, writes, pages, fork_ns, prepare_ns, avg_ns, p50_ns, p99_ns, p999_ns, max_ns, faults, end_ns, memory_kb, huge_kb, fork_ms_per_gb, end_ms_per_gb);"
 	"CREATE TABLE faults(clock, arm, name, round, source, ns, pid, tid, vma, address);"
 	"CREATE TABLE crosscheck(clock, arm, source, " FIGURES

@@ -13,8 +13,9 @@
 #define COLS_MAX 64
 
 static const char *const files[] = {
-	"request", "redis",   "timeline", "fork",   "memory", "scaling",
-	"filecow", "startup", "clone",	  "cycles", "faults",
+	"request", "redis",   "timeline", "fork",  "memory",
+	"scaling", "filecow", "startup",  "clone", "cycles",
+	"faults",  "web",     "folio",
 };
 
 /* An address, 0x and hexadecimal digits */

@@ -178,6 +178,11 @@ static void write_sections(const struct report *rep, struct doc *doc)
 	put_section(rep, doc, "A server that forks for each request", NULL,
 		    "make run WORKLOADS=prefork",
 		    PARTS({ table_prefork, NULL }));
+	put_section(rep, doc, "gunicorn's workers", NULL,
+		    "make run WORKLOADS=gunicorn CLOCK=icount",
+		    PARTS({ table_web, NULL }));
+	put_section(rep, doc, "Five operations, by folio size", NULL,
+		    "make run WORKLOADS=folios", PARTS({ table_folio, NULL }));
 	put_section(rep, doc, "fork() itself", NULL, "make run WORKLOADS=fork",
 		    PARTS({ NULL, "fork" }, { table_fork, NULL }));
 	put_section(rep, doc, "Snapshot after snapshot", NULL,

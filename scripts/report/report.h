@@ -53,6 +53,8 @@ struct table *table_redis32k(const struct report *rep, enum cow_clock clock);
 struct table *table_saves64(const struct report *rep, enum cow_clock clock);
 struct table *table_saves32k(const struct report *rep, enum cow_clock clock);
 struct table *table_prefork(const struct report *rep, enum cow_clock clock);
+struct table *table_web(const struct report *rep, enum cow_clock clock);
+struct table *table_folio(const struct report *rep, enum cow_clock clock);
 struct table *table_fork(const struct report *rep, enum cow_clock clock);
 struct table *table_filecow(const struct report *rep, enum cow_clock clock);
 struct table *table_clone(const struct report *rep, enum cow_clock clock);

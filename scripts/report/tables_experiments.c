@@ -7,20 +7,28 @@
  */
 #define _GNU_SOURCE
 #include "cycles.h"
-#include "report.h"
+#include "tables_experiments.h"
 
-#define ARMS \
-	"arms AS (SELECT DISTINCT arm FROM experiment WHERE clock = ?1 AND name = ?2) "
-#define BY_ARM "ORDER BY a.arm COLLATE arm"
-
-static struct table *query(const struct report *rep, enum cow_clock clock,
-			   const char *name, unsigned int left, const char *sql)
+/**
+ * experiment_query - a table of an experiment
+ * @rep: the report
+ * @clock: of which boot; ?1 in @sql
+ * @name: the experiment; ?2
+ * @left: a bit for each column that is set flush left
+ * @sql: its rows
+ *
+ * Return: the table; NULL where there is no row.
+ */
+struct table *experiment_query(const struct report *rep, enum cow_clock clock,
+			       const char *name, unsigned int left,
+			       const char *sql)
 {
 	return table_query(rep->run->db, "", left, sql, "ss", clock_name(clock),
 			   name);
 }
 
-static const char *unit_note(enum cow_clock clock)
+/* What a nanosecond of this clock is, for a table's note */
+const char *unit_note(enum cow_clock clock)
 {
 	return clock == CLK_ICOUNT ?
 		       "CLOCK=icount: a nanosecond is an instruction, all processes share one core." :
@@ -30,7 +38,7 @@ static const char *unit_note(enum cow_clock clock)
 static struct table *table_redis(const struct report *rep, enum cow_clock clock,
 				 const char *name, const char *values)
 {
-	struct table *t = query(
+	struct table *t = experiment_query(
 		rep, clock, name, 1,
 		"WITH " ARMS
 		", r AS (SELECT arm, phase, median(avg_ns) AS avg, median(p50_ns) AS p50, median(p99_ns) AS p99, median(p999_ns) AS p999, median(max_ns) AS max, median(faults) AS faults, median(cpu_ns) AS cpu, median(wait_ns) AS wait FROM request WHERE clock = ?1 AND name = ?2 GROUP BY arm, phase)"
@@ -67,7 +75,7 @@ struct table *table_redis32k(const struct report *rep, enum cow_clock clock)
 static struct table *table_saves(const struct report *rep, enum cow_clock clock,
 				 const char *name, const char *values)
 {
-	struct table *t = query(
+	struct table *t = experiment_query(
 		rep, clock, name, 1,
 		"WITH " ARMS
 		", r AS (SELECT arm, median(fork_us) FILTER (WHERE save = 1) AS first, median(fork_us) FILTER (WHERE save > 1) AS later, median(p99_ns) AS p99, median(save_ms) AS save, median(cow_bytes) FILTER (WHERE save = 1) AS cow, median(cow_bytes) FILTER (WHERE save > 1) AS cows, median(growth_kb) AS growth, median(server_kb) AS rss FROM redis WHERE clock = ?1 AND name = ?2 GROUP BY arm) "
@@ -99,7 +107,7 @@ struct table *table_saves32k(const struct report *rep, enum cow_clock clock)
 /* A server that forks for each request */
 struct table *table_prefork(const struct report *rep, enum cow_clock clock)
 {
-	struct table *t = query(
+	struct table *t = experiment_query(
 		rep, clock, "prefork", 1,
 		"WITH " ARMS
 		", r AS (SELECT arm, median(count) AS n, median(avg_ns) AS avg, median(p50_ns) AS p50, median(p99_ns) AS p99, median(p999_ns) AS p999, median(max_ns) AS max, median(faults) AS faults FROM request WHERE clock = ?1 AND name = ?2 AND phase = 'all' GROUP BY arm) "
@@ -119,7 +127,7 @@ struct table *table_prefork(const struct report *rep, enum cow_clock clock)
 /* fork() itself, by size and arm; the second one after the first one's faults */
 struct table *table_fork(const struct report *rep, enum cow_clock clock)
 {
-	struct table *t = query(
+	struct table *t = experiment_query(
 		rep, clock, "fork", 3,
 		"WITH sizes(size, label) AS (VALUES (16777216, '16 MiB'), (67108864, '64 MiB'), (268435456, '256 MiB'), (1073741824, '1 GiB'), (4294967296, '4 GiB'))"
 		", r AS (SELECT arm, size, state, median(fork_ns) AS fork, median(write_ns) AS write, median(end_ns) AS end FROM fork WHERE clock = ?1 AND name = ?2 GROUP BY arm, size, state) "
@@ -143,7 +151,7 @@ struct table *table_fork(const struct report *rep, enum cow_clock clock)
 /* First writes to a private mapping of a file */
 struct table *table_filecow(const struct report *rep, enum cow_clock clock)
 {
-	struct table *t = query(
+	struct table *t = experiment_query(
 		rep, clock, "filecow", 3,
 		"WITH r AS (SELECT source, pattern, arm, median(CAST(elapsed_ns AS REAL) / pages) AS ns, median(CAST(faults AS REAL) / pages) AS faults, median(pages_copied - pages) AS waste FROM filecow WHERE clock = ?1 AND name = ?2 GROUP BY source, pattern, arm) "
 		"SELECT a.pattern AS pattern, a.source AS source, a.arm AS arm, num(a.ns, 1) AS 'ns per page', num(a.ns / b.ns, 3) AS ratio, num(a.faults, 3) AS 'faults per page', num(a.waste, 0) AS 'pages copied but not written' "
@@ -163,7 +171,7 @@ struct table *table_filecow(const struct report *rep, enum cow_clock clock)
 /* Clones that map one file */
 struct table *table_clone(const struct report *rep, enum cow_clock clock)
 {
-	struct table *t = query(
+	struct table *t = experiment_query(
 		rep, clock, "clone", 3,
 		"WITH r AS (SELECT layout, percent, arm, median(avg_ns) AS avg, median(p50_ns) AS p50, median(p99_ns) AS p99, median(max_ns) AS max, median(CAST(faults AS REAL) / pages) AS faults, median(pages_copied / 256.0 / clones) AS mib FROM clone WHERE clock = ?1 AND name = ?2 GROUP BY layout, percent, arm) "
 		"SELECT a.layout AS layout, a.percent AS percent, a.arm AS arm, num(a.avg, 0) AS 'ns per write', num(a.avg / b.avg, 3) AS ratio, num(a.p50, 0) AS p50, num(a.p99, 0) AS p99, num(a.max, 0) AS max, num(a.faults, 3) AS 'faults per page', num(a.mib, 2) AS 'MiB per clone', num(a.mib / b.mib, 3) AS ratio "
@@ -183,7 +191,7 @@ struct table *table_clone(const struct report *rep, enum cow_clock clock)
 /* Snapshot after snapshot: the first, the second and the last */
 struct table *table_cycles(const struct report *rep, enum cow_clock clock)
 {
-	struct table *t = query(
+	struct table *t = experiment_query(
 		rep, clock, "cycles", 3,
 		"WITH " CYCLES
 		"SELECT a.pattern || iif(a.percent = 100, '', ' ' || a.percent || '%') AS writes, a.arm AS arm, a.cycle AS snapshot, num(a.fork, 2) AS 'fork ms/GB', num(a.fork / b.fork, 3) AS ratio, num(a.prepare / 1e6, 2) AS 'prepare ms', num(a.write, 0) AS 'ns per write', num(a.write / b.write, 3) AS ratio, num(a.p99 / 1e3, 1) AS 'p99 us', num(a.p999 / 1e3, 1) AS 'p99.9 us', num(a.max / 1e3, 1) AS 'max us',"
@@ -204,7 +212,7 @@ struct table *table_cycles(const struct report *rep, enum cow_clock clock)
 /* What starts of programs cost */
 struct table *table_startup(const struct report *rep, enum cow_clock clock)
 {
-	struct table *t = query(
+	struct table *t = experiment_query(
 		rep, clock, "startup", 3,
 		"WITH r AS (SELECT program, iif(cache = 'cold', 'cold', 'warm') AS cache, arm, median(elapsed_ns) AS ns, median(majflt) AS major, median(faults) AS faults, median(cow_faults) AS cow, median(pages_copied) AS copied, median(peak_kb) AS peak FROM startup WHERE clock = ?1 AND name = ?2 GROUP BY program, 2, arm) "
 		"SELECT a.program AS program, a.cache AS 'page cache', a.arm AS arm, num(a.ns / 1e6, 2) AS 'ms', num(a.ns / b.ns, 3) AS ratio, num(a.faults, 0) AS faults, num(a.faults / b.faults, 3) AS ratio, num(a.major, 0) AS 'major faults', num(a.cow, 0) AS 'COW faults', num(a.cow / b.cow, 3) AS ratio, num(a.copied, 0) AS 'pages copied', iif(a.peak < b.peak, '', '+') || num(a.peak - b.peak, 0) AS 'more memory KiB' "
@@ -223,7 +231,7 @@ struct table *table_startup(const struct report *rep, enum cow_clock clock)
 /* Does an arm make the start of some program worse? The worst come first. */
 struct table *table_programs(const struct report *rep, enum cow_clock clock)
 {
-	struct table *t = query(
+	struct table *t = experiment_query(
 		rep, clock, "programs", 1,
 		"WITH r AS (SELECT program, arm, median(elapsed_ns) AS ns, median(peak_kb) AS peak, median(cow_faults) AS cow FROM startup WHERE clock = ?1 AND name = ?2 GROUP BY program, arm) "
 		"SELECT b.program AS program, num(b.ns / 1e6, 2) AS 'baseline ms', num(b.cow, 0) AS 'COW faults', num(a.ns / b.ns, 4) AS 'adaptive ratio', num(a.cow, 0) AS 'COW faults', iif(a.peak < b.peak, '', '+') || num(a.peak - b.peak, 0) AS 'more memory KiB', num(f.ns / b.ns, 4) AS 'fixed ratio', num(f.cow, 0) AS 'COW faults', iif(f.peak < b.peak, '', '+') || num(f.peak - b.peak, 0) AS 'more memory KiB' "
@@ -243,7 +251,7 @@ struct table *table_programs(const struct report *rep, enum cow_clock clock)
 /* The least memory that an arm passes with */
 struct table *table_limits(const struct report *rep, enum cow_clock clock)
 {
-	struct table *t = query(
+	struct table *t = experiment_query(
 		rep, clock, "memory", 3,
 		"WITH r AS (SELECT workload, arm, median(peak_kb) AS peak, median(pass_kb) AS pass, median(fail_kb) AS fail FROM memory WHERE clock = ?1 AND name = ?2 AND workload IN ('seq', 'sparse8', 'sparse64') GROUP BY workload, arm) "
 		"SELECT a.workload AS workload, a.arm AS arm, num(a.peak, 0) AS 'peak without limit KiB', num(a.pass, 0) AS 'passes with KiB', num(a.fail, 0) AS 'fails with KiB', iif(a.pass < b.pass, '', '+') || num(a.pass - b.pass, 0) AS 'more than baseline KiB' "
@@ -274,7 +282,7 @@ static struct table *table_writers(const struct report *rep,
 		       count, 1 << k % 4, space, 1 << k % 4, space);
 	}
 	append(&sql, " FROM arms a " BY_ARM);
-	t = query(rep, clock, "scaling", 1, sql);
+	t = experiment_query(rep, clock, "scaling", 1, sql);
 	free(sql);
 	if (!t)
 		return NULL;
@@ -301,7 +309,7 @@ struct table *table_faults(const struct report *rep, enum cow_clock clock)
 /* ns a page of one writer, by size */
 struct table *table_sizes(const struct report *rep, enum cow_clock clock)
 {
-	struct table *t = query(
+	struct table *t = experiment_query(
 		rep, clock, "scaling", 1,
 		"WITH " ARMS
 		", r AS (SELECT arm, size, median(elapsed_ns) / median(pages) AS ns FROM scaling WHERE clock = ?1 AND name = ?2 AND writers = 1 AND space = 'shared' AND size IN (16777216, 67108864, 268435456, 1073741824, 4294967296) GROUP BY arm, size) "

@@ -19,7 +19,7 @@
 #include "common/util.h"
 
 #define COLUMNS \
-	"program=%-20s round=%5lu elapsed_ns=%12lu faults=%8ld majflt=%8ld peak_kb=%8ld cow_faults=%8s pages_copied=%8s cache=%s"
+	"program=%-20s round=%5lu elapsed_ns=%12lu faults=%8ld majflt=%8ld peak_kb=%8ld cow_faults=%8s pages_copied=%8s cache=%s system_ns=%12lu"
 
 static const char doc[] =
 	"Start a program again and again, and time it from its start to its end.\n"
@@ -29,6 +29,7 @@ static const char doc[] =
 	"EXAMPLES:\n"
 	"    startcost git --version       # 5 starts\n"
 	"    startcost -n 30 -c -- perl -e 1\n"
+	"    startcost -l pipe perf bench sched pipe  # `pipe` in the column program\n"
 	"    startcost --debugfs /sys/kernel/debug/cowlab git --version\n"
 	"    startcost --cold /mnt /mnt/git --version\n"
 	"\n"
@@ -39,6 +40,7 @@ static const char doc[] =
 	"    cow_faults      COW faults\n"
 	"    pages_copied    pages that these copied\n"
 	"    cache           cold: with --cold; else warm\n"
+	"    system_ns       system time of it and of its children, as the kernel counts\n"
 	"\n"
 	"Exit status: 0; 1 if the program did not end with 0 or an option was invalid.\n";
 
@@ -46,6 +48,7 @@ static struct {
 	uint64_t rounds;
 	const char *debugfs;
 	const char *cold;
+	const char *label;
 	bool csv;
 } env = { .rounds = 5 };
 
@@ -56,6 +59,8 @@ static const struct opt opts[] = {
 	{ "cold", 'C', "DIR",
 	  "Put the files in DIR out of the page cache before each start",
 	  OPT_TEXT(env.cold) },
+	{ "label", 'l', "NAME", "Name for the column `program`", .group = 1,
+	  OPT_TEXT(env.label) },
 	{ OPT_COMMON_CSV(env.csv) },
 	{ 0 },
 };
@@ -173,13 +178,14 @@ int main(int argc, char **argv)
 	struct cell (*cell)(bool known, uint64_t value);
 	uint64_t round, ns, faults = 0, pages = 0;
 	const char *cache = env.cold ? "cold" : "warm";
+	uint64_t system;
 	const char *name;
 	struct rusage usage;
 
 	if (!command || !command[0])
 		die("expected COMMAND [ARG...], see --help");
 	name = strrchr(command[0], '/');
-	name = name ? name + 1 : command[0];
+	name = env.label ?: (name ? name + 1 : command[0]);
 	cell = env.csv ? cell_csv : cell_table;
 	/* So that its pages are in the page cache. */
 	start_once(command, &usage, &ns);
@@ -191,16 +197,18 @@ int main(int argc, char **argv)
 
 		make_cold();
 		start_once(command, &usage, &ns);
+		system = usage.ru_stime.tv_sec * 1000000000UL +
+			 usage.ru_stime.tv_usec * 1000UL;
 		if (env.csv)
 			row_csv(stdout, round == 1, COLUMNS, name, round, ns,
 				usage.ru_minflt, usage.ru_majflt,
 				usage.ru_maxrss, of_faults.text, of_pages.text,
-				cache);
+				cache, system);
 		else
 			row_table(round == 1, COLUMNS, name, round, ns,
 				  usage.ru_minflt, usage.ru_majflt,
 				  usage.ru_maxrss, of_faults.text,
-				  of_pages.text, cache);
+				  of_pages.text, cache, system);
 	}
 	return 0;
 }

@@ -49,6 +49,10 @@ _cowlab() {
 	cowlat:-s | cowlat:--stage) words='fault copy file_fault huge_copy hugetlb_copy pmd_split all' ;;
 	cowlat:--probe) words='tracepoint fentry kprobe' ;;
 	scaling:-a | scaling:--space) words='shared own' ;;
+	webload:-f | webload:--freeze) words='no yes' ;;
+	foliocow:-o | foliocow:--operation)
+		words='fork munmap cow-byte reuse-byte child-reuse-byte all'
+		;;
 	redisload:-k) ;;
 	prefork:-k | prefork:--kind | cycles:-k | cycles:--kind) words='4k thp mthp' ;;
 	*:-k | *:--kind) words='4k thp mthp hugetlb' ;;
@@ -63,4 +67,4 @@ _cowlab() {
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
 complete -o default -F _cowlab clonecow cowbench cowctl cowguest cowkv cowlat cowreport cycles \
-	filecow forkcost manual_cow memlimit prefork redisload scaling startcost
+	filecow foliocow forkcost manual_cow memlimit prefork redisload scaling startcost webload

@@ -483,10 +483,16 @@ static void test_startcost(void **state)
 	assert_int_equal(
 		run("$BIN/startcost -n 3 -c -- sh -c 'echo out; echo out >&2'"),
 		0);
-	says("program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied,cache\nsh,1,");
+	says("program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied,cache,system_ns\nsh,1,");
 	says("\nsh,3,");
 	assert_null(strstr(output, "out"));
 	assert_in_range(cell(1, 3), 20, 100000);
+	assert_int_equal(
+		run("$BIN/startcost -n 1 -c -l name -- sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'"),
+		0);
+	says("\nname,1,");
+	/* System time is a part of the time, and the rest is the shell's own. */
+	assert_true(cell(1, 9) < cell(1, 2));
 	assert_int_equal(run("$BIN/startcost -n 1 sh -c 'exit 3'"), 1);
 	says("startcost: sh: exit status 3\n");
 	assert_int_equal(run("$BIN/startcost -n 1 sh -c 'kill -9 $$'"), 1);
@@ -496,7 +502,7 @@ static void test_startcost(void **state)
 		run("mkdir -p cold && cp $BIN/cowbench cold && sync cold/cowbench"),
 		0);
 	assert_int_equal(run("$BIN/startcost -n 2 -c cold/cowbench --help"), 0);
-	says(",warm\n");
+	says(",warm,");
 	assert_int_equal(cell(1, 4), 0);
 	if (run("case $(stat -f -c %s cold) in tmpfs | ramfs) false ;; esac",
 		"%T")) {
@@ -508,7 +514,7 @@ static void test_startcost(void **state)
 	}
 	assert_int_equal(
 		run("$BIN/startcost -n 2 -c -C cold cold/cowbench --help"), 0);
-	says(",cold\n");
+	says(",cold,");
 	assert_in_range(cell(1, 4), 1, 1000);
 	assert_in_range(cell(2, 4), 1, 1000);
 	assert_int_equal(
@@ -526,6 +532,76 @@ static void test_scaling(void **state)
 	assert_int_equal(run("$BIN/scaling -s 8M -w 4 -c -a own"), 0);
 	says("\n4,own,8388608,1,2048,");
 	assert_in_range(cell(1, 6), 2048, 2300);
+}
+
+/* Debian's python3, which has gunicorn: another may come before it in $PATH. */
+#define GUNICORN "/usr/bin/python3 -m gunicorn"
+
+static void test_webload(void **state)
+{
+	static const char *const freezes[] = { "no", "yes" };
+	uint64_t private[2];
+	size_t i;
+
+	(void)state;
+	if (run("/usr/bin/python3 -c 'import gunicorn'"))
+		skip();
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(
+			run("$BIN/webload -r 5000 -n 60 -w 2 -C 2 -f %s -c -g hist%zu " GUNICORN,
+			    freezes[i], i),
+			0);
+		says("freeze,workers,records,count,elapsed_ns,avg_ns,");
+		says(freezes[i]);
+		assert_int_equal(cell(1, 1), 2);
+		assert_int_equal(cell(1, 3), 60);
+		/* The average worker maps some of the heap alone. */
+		assert_true(cell(1, 14) > cell(1, 15));
+		private[i] = cell(1, 15);
+		assert_int_equal(
+			run("awk '{ n += $2 } END { print n }' hist%zu", i), 0);
+		assert_int_equal(cell(0, 0), 60);
+	}
+	/* A collection of garbage writes what gc.freeze() hides from it. */
+	assert_true(private[1] < private[0]);
+	/* The heap is there when the command runs, the workers are not. */
+	assert_int_equal(
+		run("$BIN/webload -r 1000 -n 1 -a 'pgrep -P $PPID | wc -l >armed' " GUNICORN),
+		0);
+	assert_int_equal(run("cat armed"), 0);
+	assert_int_equal(cell(0, 0), 1);
+	assert_int_equal(run("$BIN/webload -r 1000 -n 9 --corrupt " GUNICORN),
+			 1);
+	says("webload: wrong answer: expected ");
+	assert_int_equal(run("ls -d ${TMPDIR:-/tmp}/webload.*"), 2);
+}
+
+static void test_foliocow(void **state)
+{
+	static const char *const names[] = { "fork", "munmap", "cow-byte",
+					     "reuse-byte", "child-reuse-byte" };
+	size_t i;
+
+	(void)state;
+	assert_int_equal(
+		run("$BIN/foliocow -s 4M -n 2 -b 'echo b >>hooks' -a 'echo a >>hooks' -c"),
+		0);
+	says("operation,folio_kb,size,round,pages,elapsed_ns,faults,folios\nfork,4,4194304,1,1024,");
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		char row[64];
+
+		snprintf(row, sizeof(row), "\n%s,4,4194304,2,1024,", names[i]);
+		says(row);
+		/* One fault per page written, and some of the process' own. */
+		assert_in_range(cell(1 + i, 6), i < 2 ? 0 : 1024,
+				i < 2 ? 0 : 1024 + 32);
+	}
+	assert_int_equal(run("tr -d '\n' <hooks"), 0);
+	assert_string_equal(output, "babababababababababa");
+	assert_int_equal(run("$BIN/foliocow -s 4M -o reuse-byte --corrupt"), 1);
+	says("foliocow: wrong byte in the region at offset 0x200000");
+	assert_int_equal(run("$BIN/foliocow -s 4M -o cow-byte --corrupt"), 1);
+	says("foliocow: wrong byte in the child's region at offset 0x200000");
 }
 
 static void test_bad_input(void **state)
@@ -600,6 +676,26 @@ static void test_bad_input(void **state)
 		  "--size: expected a multiple of 2M for each writer\n" },
 		{ "scaling -a both",
 		  "invalid --space 'both': expected shared or own\n" },
+		{ "webload",
+		  "webload: expected COMMAND [ARG...], see --help\n" },
+		{ "webload -f maybe true",
+		  "invalid --freeze 'maybe': expected no or yes\n" },
+		{ "webload -w 0 true",
+		  "invalid --workers '0': expected a number from 1 to 64\n" },
+		{ "webload -D /nonexistent true",
+		  "--dir /nonexistent: No such file or directory\n" },
+		{ "webload -d /nonexistent true",
+		  "--debugfs: cannot read /nonexistent/stats\n" },
+		{ "webload /nonexistent/x",
+		  "the server does not start (status 0x7f00): /nonexistent/x: No such file or directory\n" },
+		{ "foliocow -f 8K",
+		  "--folio: expected 4K, 16K, 32K, 64K, 128K, 256K, 512K, 1M or 2M\n" },
+		{ "foliocow -f 4M", "invalid --folio '4M': expected " },
+		{ "foliocow -o copy",
+		  "invalid --operation 'copy': expected fork, munmap, cow-byte, reuse-byte, child-reuse-byte or all\n" },
+		{ "foliocow -s 3M",
+		  "invalid --size '3M': expected a positive multiple of 2M (K, M, G allowed)\n" },
+		{ "foliocow -s 2M -a false", "--armed: the command failed\n" },
 		{ "memlimit",
 		  "memlimit: expected COMMAND [ARG...], see --help\n" },
 		{ "memlimit -s 1 true",
@@ -655,6 +751,8 @@ int main(void)
 		cmocka_unit_test(test_cycles_wrong),
 		cmocka_unit_test(test_startcost),
 		cmocka_unit_test(test_scaling),
+		cmocka_unit_test(test_webload),
+		cmocka_unit_test(test_foliocow),
 		cmocka_unit_test(test_bad_input),
 	};
 

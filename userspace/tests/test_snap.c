@@ -121,9 +121,9 @@ static void test_bad_options(void **state)
 static void test_help(void **state)
 {
 	static const char *const programs[] = {
-		"cowbench", "manual_cow", "cowkv",     "redisload",
-		"prefork",  "forkcost",	  "scaling",   "memlimit",
-		"filecow",  "clonecow",	  "startcost", "cycles",
+		"cowbench",  "manual_cow", "cowkv",    "redisload", "prefork",
+		"forkcost",  "scaling",	   "memlimit", "filecow",   "clonecow",
+		"startcost", "cycles",	   "webload",  "foliocow",
 	};
 	char version[32];
 	size_t i;
@@ -172,7 +172,8 @@ static void test_bad_budget(void **state)
 		run("COWWARM_BUDGET=much LD_PRELOAD=$PROGRAMS/lib/cowwarm.so /bin/true"),
 		0);
 	assert_int_equal(lines(), 1);
-	assert_non_null(strstr(text, "invalid COWWARM_BUDGET 'much': expected a byte count"));
+	assert_non_null(strstr(
+		text, "invalid COWWARM_BUDGET 'much': expected a byte count"));
 }
 
 static void test_mapper(void **state)

@@ -17,6 +17,11 @@
 #define CYCLES_HEAD \
 	"pattern,percent,cycle,size,writes,pages,fork_ns,prepare_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,faults,end_ns,memory_kb,huge_kb,fork_ms_per_gb,end_ms_per_gb\n"
 
+#define WEB_HEAD \
+	"freeze,workers,records,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,faults,master_kb,pss_kb,private_kb,neighbours,wasted,unjudged,verified\n"
+#define FOLIO_HEAD \
+	"operation,folio_kb,size,round,pages,elapsed_ns,faults,folios\n"
+
 /* A file of an experiment: "baseline.prefork.1/request.csv" */
 static void put(const char *name, const char *text)
 {
@@ -122,6 +127,19 @@ static int setup(void **state)
 	    "2,own,33554432,1,8192,8192000,8192\n"
 	    "1,shared,16777216,1,4096,4096000,4096\n"
 	    "1,shared,67108864,1,16384,20480000,16384\n");
+	put("baseline.gunicorn.1/web.csv", WEB_HEAD
+	    "no,4,20000,200,400000000,1,1,2000000,3,4000000,5,6000000,14400,38000,20000,17000,0,0,0,yes\n"
+	    "yes,4,20000,200,200000000,1,1,2000000,3,4000000,5,6000000,6000,38000,14000,8000,0,0,0,yes\n");
+	put("adaptive.gunicorn.1/web.csv", WEB_HEAD
+	    "no,4,20000,200,320000000,1,1,1000000,3,3000000,5,6000000,12000,38000,20100,17100,2879,35,2247,yes\n"
+	    "COWLAB_END $(x),4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,yes\n");
+	put("baseline.folios.1/folio.csv",
+	    FOLIO_HEAD "cow-byte,4,8388608,1,2048,8192000,2048,100\n"
+		       "cow-byte,64,8388608,1,2048,6144000,2048,98\n"
+		       "fork,64,8388608,1,2048,204800,0,\n");
+	put("adaptive.folios.1/folio.csv",
+	    FOLIO_HEAD "cow-byte,64,8388608,1,2048,3072000,80,98\n"
+		       "COWLAB_END,64,8388608,1,2048,3072000,80,98\n");
 	return 0;
 }
 
@@ -150,7 +168,7 @@ static void test_values(void **state)
 
 	(void)state;
 	experiments_load(db, tmp);
-	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 26);
+	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 30);
 	assert_true(db_number(db,
 			      "SELECT address - vma FROM faults WHERE pid = 8",
 			      "") == 0x3000);
@@ -244,6 +262,23 @@ static void test_report(void **state)
 	assert_true(report_has(
 		"report.md",
 		"| git | cold | adaptive | 3.00 | 0.750 | 100 | 0.800 | 25 | 20 | 0.465 | 45 | +10 |"));
+	/* 200 requests in 0.4 and in 0.32 s; 20100 KiB of 20000. */
+	assert_true(report_has(
+		"report.md",
+		"| no | adaptive | 625.0 | 1.250 | 1000 | 3000 | 0.750 | 6000 | 60.00 | 20100 | 1.005 | 17100 | 2879 | 35 | 2247 |"));
+	assert_true(
+		report_has("report.md", "| yes | baseline | 1000.0 | 1.000 |"));
+	assert_false(report_has(
+		"report.md", "| COWLAB_END $(x) | adaptive | 1000000000.0 |"));
+	assert_false(report_has("report.md", "| COWLAB_END | 64 |"));
+	/* 4000, 3000 and 1500 ns per page. */
+	assert_true(report_has(
+		"report.md",
+		"| cow-byte | 64 | baseline | 3000.0 | 1.000 | 0.750 | 1.000 | 98 |"));
+	assert_true(report_has(
+		"report.md", "| cow-byte | 64 | adaptive | 1500.0 | 0.500 |"));
+	assert_true(report_has("report.md",
+			       "| fork | 64 | baseline | 100.0 | 1.000 |"));
 	assert_true(report_has("plots/wall-startup.svg", "git"));
 	assert_true(report_has("plots/wall-startup.svg", "git-cold"));
 	assert_false(report_has("plots/wall-startup.svg", "COWLAB_END"));
