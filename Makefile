@@ -38,7 +38,7 @@ user := $(build)/userspace
 # KDIR: an installed linux-headers of a patched kernel instead of our tree.
 KDIR ?= $(build)/$(FLAVOUR)/linux
 
-targets := run bench test test-all test-kcsan check fuzz mutate rebase-reference \
+targets := run bench bench-peers test test-all test-kcsan check fuzz mutate rebase-reference \
 	   overhead shell report reference kernel module userspace programs guest install clean
 .DEFAULT_GOAL := help
 .PHONY: help $(targets)
@@ -52,7 +52,7 @@ ifndef COWLAB_LOCKED
 
 # What a target needs, in GB of disk and of memory.
 needs := 1 1
-run bench shell kernel guest: needs := 5 3
+run bench bench-peers shell kernel guest: needs := 5 3
 test-kcsan fuzz mutate rebase-reference overhead: needs := 8 6
 test test-all: needs := 12 6
 clean: needs := 0 0
@@ -69,6 +69,14 @@ run:
 
 # The same by the name that its users look for.
 bench: run
+
+# vm-scalability, stress-ng and perf bench on three arms and the unpatched kernel.
+bench-peers:
+	@scripts/peers --check
+	@scripts/deps peers
+	@$(MAKE) guest FLAVOUR=lab
+	@$(MAKE) guest FLAVOUR=stock
+	@scripts/peers
 
 test: test-deps
 	@scripts/test

@@ -27,6 +27,11 @@
 #	programs		starts of those in /programs: startup.csv
 #	record			each COW fault of cowbench and of Redis, which saves:
 #				faults.csv (cowctl record, after a column `source`)
+#	vmscalability stressng perfbench
+#				benchmarks that others wrote, from /peers (scripts/peers):
+#				startup.csv (startcost.c), elapsed_ns until one has
+#				done a fixed amount of work. Also in the arm
+#				`unpatched`, on a kernel without the patches
 #	memory			the least memory, by workload: memory.csv
 #				(memlimit.c, its columns after one `workload`)
 #
@@ -37,13 +42,22 @@ experiment() {
 	cell_dir=$OUT/experiments/$1.$2.$3
 	mkdir -p "$cell_dir"
 	keep_lists_short || return 1
+	if [ "$1" = unpatched ]; then
+		[ ! -e "$COWLAB" ] || {
+			echo "arm unpatched: this kernel has cowlab" >&2
+			return 1
+		}
+		experiment_"$2" "$1" "$3"
+		return
+	fi
 	echo 1 >"$COWLAB"/reset
 	case $2 in
 	redis64) redis "$1" 64 "$3" 1 ;;
 	redis32k) redis "$1" 32768 "$3" 1 ;;
 	saves64) redis "$1" 64 "$3" 5 ;;
 	saves32k) redis "$1" 32768 "$3" 5 ;;
-	prefork | gunicorn | folios | fork | scaling | memory | filecow | clone | cycles | record | startup | programs)
+	prefork | gunicorn | folios | fork | scaling | memory | filecow | clone | cycles | record | \
+		startup | programs | vmscalability | stressng | perfbench)
 		experiment_"$2" "$1" "$3" ;;
 	*)
 		echo "unknown experiment $2" >&2
@@ -129,7 +143,8 @@ experiment_gunicorn() {
 	}
 	export PYTHONPATH=/usr/lib/python3/dist-packages
 	# The first start compiles the modules.
-	webload --records 1000 --requests 1 /server/python3 -m gunicorn || return 1
+	[ -d $PYTHONPATH/gunicorn/__pycache__ ] ||
+		webload --records 1000 --requests 1 /server/python3 -m gunicorn || return 1
 	for freeze in no yes; do
 		unset_arm
 		webload --freeze $freeze \
@@ -368,6 +383,94 @@ experiment_startup() {
 		[ ! -e /cold/bin/"${start##*/}" ] ||
 			start cold "$(pick 3 10)" "$start" "$@" || return 1
 	done
+}
+
+# peer LABEL COMMAND...: a row of startup.csv
+peer() {
+	peer_label=$1
+	shift
+	startcost --label "$peer_label" --rounds "$(pick 1 3)" --csv -- "$@" \
+		>"$cell_dir"/rows || return 1
+	append "$cell_dir"/startup.csv <"$cell_dir"/rows || return 1
+	rm "$cell_dir"/rows
+}
+
+# set_peers ARM: in every arm the same folios. thp and others have no meaning here.
+set_peers() {
+	[ -d /peers ] || {
+		echo "no /peers in this guest: see make bench-peers" >&2
+		return 1
+	}
+	if [ "$1" != unpatched ]; then set_arm "$1" >/dev/null || return 1; fi
+	set_sizes always 16 32 64 128
+	cd /peers || return 1
+}
+
+# Two tasks, or threads, also where there is one core: those of cow-seq and cow-rand
+# are children that write what their parent has filled.
+experiment_vmscalability() {
+	set_peers "$1" || return 1
+	nr_task=2
+	unit_size=$(($(pick 24 192) << 20))
+	export nr_task unit_size
+	for case in anon-cow-seq anon-cow-rand anon-cow-seq-mt anon-cow-rand-mt \
+		anon-w-seq anon-w-rand; do
+		peer $case ./case-$case || return 1
+	done
+	# 20000 children, each of which ends at once; the number is the case's own.
+	[ "${COW_quick:-0}" = 1 ] || peer fork ./case-fork || return 1
+}
+
+# Stressors of stress-ng, how many operations of each, and options. The numbers make
+# each take some hundred million instructions. vm with --page-in: what was swapped out is
+# read again between the operations.
+stressors() {
+	cat <<-'EOF'
+		fork 500
+		vfork 500
+		fault 2000
+		mmap 4 --mmap-bytes 16M
+		mmapaddr 2000
+		mmapfixed 4
+		mmapfork 1
+		mmaphuge 20 --mmaphuge-mmaps 4
+		mmapmany 2
+		vm 2000 --vm-bytes 16M --page-in
+		vm-addr 2
+		vm-rw 100 --vm-rw-bytes 16M
+		vm-segv 50
+		vm-splice 2000
+		madvise 5
+		remap 5
+		userfaultfd 2000 --userfaultfd-bytes 4M
+	EOF
+}
+
+# A fixed number of operations, one process. As root madvise poisons pages (MADV_HWPOISON),
+# and dies of that, on the unpatched kernel too.
+experiment_stressng() {
+	set_peers "$1" || return 1
+	stressors >/tmp/stressors
+	while read -r stressor ops options; do
+		stress_as=
+		[ "$stressor" != madvise ] ||
+			stress_as="./setpriv --reuid 65534 --regid 65534 --clear-groups"
+		# shellcheck disable=SC2086
+		peer "$stressor" $stress_as ./stress-ng --quiet --no-rand-seed --temp-path /tmp \
+			--"$stressor" 1 --"$stressor"-ops "$(pick $(((ops + 9) / 10)) "$ops")" \
+			$options || return 1
+	done </tmp/stressors
+}
+
+experiment_perfbench() {
+	set_peers "$1" || return 1
+	n=$(pick 1 10)
+	peer sched-messaging ./perf bench sched messaging -g 2 -l $((n * 10)) &&
+		peer sched-messaging-threads ./perf bench sched messaging -t -g 2 -l $((n * 10)) &&
+		peer sched-pipe ./perf bench sched pipe -l $((n * 500)) &&
+		peer syscall-basic ./perf bench syscall basic -l $((n * 50000)) &&
+		peer mem-memcpy ./perf bench mem memcpy -s 8MB -l "$n" -f default &&
+		peer mem-memset ./perf bench mem memset -s 8MB -l "$n" -f default
 }
 
 # Those that know --version; the others are left out.

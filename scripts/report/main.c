@@ -181,6 +181,10 @@ static void write_sections(const struct report *rep, struct doc *doc)
 	put_section(rep, doc, "gunicorn's workers", NULL,
 		    "make run WORKLOADS=gunicorn CLOCK=icount",
 		    PARTS({ table_web, NULL }));
+	put_section(rep, doc, "Benchmarks that others wrote", NULL,
+		    "make bench-peers VMSCALABILITY=DIR",
+		    PARTS({ table_vmscalability, NULL },
+			  { table_stressng, NULL }, { table_perfbench, NULL }));
 	put_section(rep, doc, "Five operations, by folio size", NULL,
 		    "make run WORKLOADS=folios", PARTS({ table_folio, NULL }));
 	put_section(rep, doc, "fork() itself", NULL, "make run WORKLOADS=fork",

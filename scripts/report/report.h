@@ -53,6 +53,10 @@ struct table *table_redis32k(const struct report *rep, enum cow_clock clock);
 struct table *table_saves64(const struct report *rep, enum cow_clock clock);
 struct table *table_saves32k(const struct report *rep, enum cow_clock clock);
 struct table *table_prefork(const struct report *rep, enum cow_clock clock);
+struct table *table_vmscalability(const struct report *rep,
+				  enum cow_clock clock);
+struct table *table_stressng(const struct report *rep, enum cow_clock clock);
+struct table *table_perfbench(const struct report *rep, enum cow_clock clock);
 struct table *table_web(const struct report *rep, enum cow_clock clock);
 struct table *table_folio(const struct report *rep, enum cow_clock clock);
 struct table *table_fork(const struct report *rep, enum cow_clock clock);

@@ -44,3 +44,49 @@ struct table *table_folio(const struct report *rep, enum cow_clock clock)
 		unit_note(clock));
 	return t;
 }
+
+/*
+ * A benchmark on the arms and on the unpatched kernel: baseline as a ratio to that,
+ * the arms to baseline
+ */
+static struct table *table_peer(const struct report *rep, enum cow_clock clock,
+				const char *name, const char *what,
+				const char *note)
+{
+	struct table *t = experiment_query(
+		rep, clock, name, 1,
+		"WITH r AS (SELECT program, arm, min(rowid) AS place, median(elapsed_ns) AS ns, median(system_ns) AS system, median(faults) AS faults FROM startup WHERE clock = ?1 AND name = ?2 GROUP BY program, arm) "
+		"SELECT b.program AS program, num(u.ns / 1e6, 1) AS 'unpatched ms', num(u.system / 1e6, 0) AS 'system ms', num(u.faults, 0) AS faults, num(b.ns / u.ns, 4) AS 'baseline ratio', num(b.ns / 1e6, 1) AS 'baseline ms', num(b.system / 1e6, 0) AS 'system ms', num(b.faults, 0) AS faults,"
+		" num(f.ns / b.ns, 3) AS 'fixed ratio', num(f.system / 1e6, 0) AS 'system ms', num(f.faults, 0) AS faults, num(a.ns / b.ns, 3) AS 'adaptive ratio', num(b.ns / a.ns, 3) AS 'work per time', num(a.system / 1e6, 0) AS 'system ms', num(a.faults, 0) AS faults "
+		"FROM r b LEFT JOIN r u ON u.program = b.program AND u.arm = 'unpatched' LEFT JOIN r f ON f.program = b.program AND f.arm = 'fixed' LEFT JOIN r a ON a.program = b.program AND a.arm = 'adaptive' WHERE b.arm = 'baseline' ORDER BY b.place");
+
+	if (!t)
+		return NULL;
+	table_title(t, "%s (%s)", what, clock_name(clock));
+	table_note(
+		t,
+		"%s The time until a fixed amount of work was done, from the program's start to its end; medians. baseline ratio: to the unpatched kernel, which is another boot; the others: to baseline. work per time: adaptive's operations per %s, to baseline's. system: as the kernel counts by ticks, which is coarse. %s",
+		note, clock == CLK_ICOUNT ? "instruction" : "time",
+		unit_note(clock));
+	return t;
+}
+
+struct table *table_vmscalability(const struct report *rep,
+				  enum cow_clock clock)
+{
+	return table_peer(
+		rep, clock, "vmscalability", "vm-scalability",
+		"Two tasks. anon-cow: children (-mt: threads) write what was filled before; anon-w: they write fresh memory, where no window opens.");
+}
+
+struct table *table_stressng(const struct report *rep, enum cow_clock clock)
+{
+	return table_peer(rep, clock, "stressng", "stress-ng",
+			  "A fixed number of bogo operations, one process.");
+}
+
+struct table *table_perfbench(const struct report *rep, enum cow_clock clock)
+{
+	return table_peer(rep, clock, "perfbench", "perf bench",
+			  "A fixed number of loops.");
+}

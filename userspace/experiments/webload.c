@@ -155,7 +155,7 @@ static const char *log_end(void)
 
 	if (!read_text(log_path, text, sizeof(text)) || !*text)
 		return "it says nothing";
-	text[strcspn(text, "\0") - 1] = '\0';
+	text[strlen(text) - 1] = '\0';
 	line = strrchr(text, '\n');
 	return line ? line + 1 : text;
 }
@@ -167,7 +167,7 @@ static int try_connect(void)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
-		die("socket: %s", strerror(errno));
+		return -1;
 	strcpy(to.sun_path, socket_path);
 	if (!connect(fd, (struct sockaddr *)&to, sizeof(to)))
 		return fd;

@@ -19,6 +19,8 @@
 
 #define WEB_HEAD \
 	"freeze,workers,records,count,elapsed_ns,avg_ns,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,faults,master_kb,pss_kb,private_kb,neighbours,wasted,unjudged,verified\n"
+#define PEER_HEAD \
+	"program,round,elapsed_ns,faults,majflt,peak_kb,cow_faults,pages_copied,cache,system_ns\n"
 #define FOLIO_HEAD \
 	"operation,folio_kb,size,round,pages,elapsed_ns,faults,folios\n"
 
@@ -133,6 +135,15 @@ static int setup(void **state)
 	put("adaptive.gunicorn.1/web.csv", WEB_HEAD
 	    "no,4,20000,200,320000000,1,1,1000000,3,3000000,5,6000000,12000,38000,20100,17100,2879,35,2247,yes\n"
 	    "COWLAB_END $(x),4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,yes\n");
+	put("unpatched.stressng.1/startup.csv",
+	    PEER_HEAD "vfork,1,200000000,100,0,1,,,warm,100000000\n"
+		      "fault,1,100000000,90,0,1,,,warm,100000000\n");
+	put("baseline.stressng.1/startup.csv",
+	    PEER_HEAD "vfork,1,210000000,100,0,1,,,warm,100000000\n"
+		      "fault,1,100000000,90,0,1,,,warm,100000000\n");
+	put("adaptive.stressng.1/startup.csv",
+	    PEER_HEAD "vfork,1,200000000,100,0,1,,,warm,100000000\n"
+		      "fault,1,125000000,80,0,1,,,warm,110000000\n");
 	put("baseline.folios.1/folio.csv",
 	    FOLIO_HEAD "cow-byte,4,8388608,1,2048,8192000,2048,100\n"
 		       "cow-byte,64,8388608,1,2048,6144000,2048,98\n"
@@ -168,7 +179,7 @@ static void test_values(void **state)
 
 	(void)state;
 	experiments_load(db, tmp);
-	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 30);
+	assert_true(db_number(db, "SELECT count(*) FROM experiment", "") == 33);
 	assert_true(db_number(db,
 			      "SELECT address - vma FROM faults WHERE pid = 8",
 			      "") == 0x3000);
@@ -271,6 +282,11 @@ static void test_report(void **state)
 	assert_false(report_has(
 		"report.md", "| COWLAB_END $(x) | adaptive | 1000000000.0 |"));
 	assert_false(report_has("report.md", "| COWLAB_END | 64 |"));
+	/* In the order of the file, without an arm that was not measured. */
+	assert_true(report_has(
+		"report.md",
+		"| vfork | 200.0 | 100 | 100 | 1.0500 | 210.0 | 100 | 100 |"));
+	assert_true(report_has("report.md", "| 1.250 | 0.800 | 110 | 80 |\n"));
 	/* 4000, 3000 and 1500 ns per page. */
 	assert_true(report_has(
 		"report.md",
