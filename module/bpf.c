@@ -505,10 +505,9 @@ bool cow_bpf_init(void (*changed)(void))
 	return !ret;
 }
 
-static void show_policy(struct seq_file *m, const struct cow_bpf *bpf)
+static struct counts sum_up(const struct cow_bpf *bpf)
 {
 	struct counts sum = {};
-	unsigned int i;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
@@ -521,6 +520,14 @@ static void show_policy(struct seq_file *m, const struct cow_bpf *bpf)
 		sum.ns += READ_ONCE(part->ns);
 		sum.max_ns = max(sum.max_ns, READ_ONCE(part->max_ns));
 	}
+	return sum;
+}
+
+static void show_policy(struct seq_file *m, const struct cow_bpf *bpf)
+{
+	const struct counts sum = sum_up(bpf);
+	unsigned int i;
+
 	seq_printf(m, "%s ", bpf->ops->name);
 	for (i = 0; i < COW_POLICY_PIDS && bpf->ops->pids[i]; i++)
 		seq_printf(m, "%s%u", i ? "," : "", bpf->ops->pids[i]);
@@ -549,6 +556,28 @@ void cow_bpf_show(struct seq_file *m)
 			show_policy(m, bpf);
 	}
 	mutex_unlock(&policies_mutex);
+}
+
+/**
+ * cow_bpf_max_ns - how long a call of a policy in BPF took at most
+ *
+ * Context: process context.
+ * Return: ns; of the calls that were timed, of the policies that are loaded.
+ */
+u64 cow_bpf_max_ns(void)
+{
+	unsigned int i;
+	u64 ns = 0;
+
+	mutex_lock(&policies_mutex);
+	for (i = 0; i < NR_POLICIES; i++) {
+		struct cow_bpf *bpf = locked_policy(&policies[i]);
+
+		if (bpf)
+			ns = max(ns, sum_up(bpf).max_ns);
+	}
+	mutex_unlock(&policies_mutex);
+	return ns;
 }
 
 #endif /* COWLAB_BPF */

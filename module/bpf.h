@@ -70,6 +70,7 @@ void cow_bpf_served(struct cow_bpf *bpf, struct vm_fault *vmf,
 		    const struct cow_result *result);
 bool cow_bpf_near(bool near);
 void cow_bpf_show(struct seq_file *m);
+u64 cow_bpf_max_ns(void);
 
 /* bpf_calls.c */
 int cow_bpf_calls_init(void);
@@ -129,6 +130,11 @@ static inline bool cow_bpf_near(bool near)
 
 static inline void cow_bpf_show(struct seq_file *m)
 {
+}
+
+static inline u64 cow_bpf_max_ns(void)
+{
+	return 0;
 }
 #endif
 

@@ -222,6 +222,8 @@ DEFINE_SHOW_ATTRIBUTE(latency_hist);
 static int stats_show(struct seq_file *m, void *unused)
 {
 	cow_stats_show(m);
+	/* One that is slow makes every fault slow: `bpf` says which it is. */
+	seq_printf(m, "bpf_max_ns %llu\n", cow_bpf_max_ns());
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);

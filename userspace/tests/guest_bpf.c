@@ -678,6 +678,9 @@ static void test_slow(void **state)
 	assert_int_equal(faults(), PAGES / 2);
 	assert_true(listed("slow", 3) > 50000);
 	assert_true(listed("slow", 4) >= listed("slow", 3));
+	assert_true(stat_get("bpf_max_ns") == listed("slow", 4));
+	unload("slow");
+	assert_int_equal(stat_get("bpf_max_ns"), 0);
 }
 
 /* Open and load one of ours under another name. */
