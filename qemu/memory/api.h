@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if __has_include(<qemu-plugin.h>)
@@ -116,13 +117,13 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
 #endif
 
 /* Numbers that QEMU increments in the code it generates; of the first vCPU */
-#define N_TALLIES 16
-
 #if COWMEM_API == 1
-static uint64_t tallies[N_TALLIES];
+static uint64_t *tallies;
 
-static inline void tally_init(void)
+static inline bool tally_init(size_t n)
 {
+	tallies = calloc(n, sizeof(*tallies));
+	return tallies;
 }
 
 static inline void tally_add(struct qemu_plugin_insn *insn, unsigned int i)
@@ -148,9 +149,10 @@ static inline size_t insn_bytes(const struct qemu_plugin_insn *insn,
 #else
 static struct qemu_plugin_scoreboard *scoreboard;
 
-static inline void tally_init(void)
+static inline bool tally_init(size_t n)
 {
-	scoreboard = qemu_plugin_scoreboard_new(N_TALLIES * sizeof(uint64_t));
+	scoreboard = qemu_plugin_scoreboard_new(n * sizeof(uint64_t));
+	return scoreboard;
 }
 
 static inline qemu_plugin_u64 tally(unsigned int i)

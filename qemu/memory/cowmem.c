@@ -93,13 +93,20 @@ static struct machine machine;
 static struct guest guest;
 static struct model model;
 static struct symbols symbols;
-static FILE *rows;
+static FILE *rows, *functions;
 
 /* The region in progress */
 static bool inside;
 static struct mark_label label;
 static unsigned int regions;
-static uint64_t insns_before[PART_COUNT];
+
+/*
+ * Instructions are tallied by function: those of a part outside the kernel's image
+ * by the part's number, and behind these each symbol's. @insns_before: when the
+ * region began.
+ */
+static size_t n_tallies;
+static uint64_t *insns_before;
 
 /* Where the program last stored: a label's magic number, when a region begins */
 static uint64_t last_store;
@@ -176,10 +183,30 @@ static bool read_label(struct mark_label *result)
 	return i;
 }
 
+/* Write the functions that ran in the region, and add them up by part. */
+static void write_functions(void)
+{
+	size_t i;
+
+	for (i = 0; i < n_tallies; i++) {
+		uint64_t insns = tally_read(i) - insns_before[i];
+		const struct symbol *symbol =
+			i < PART_COUNT ? NULL : &symbols.list[i - PART_COUNT];
+		enum part part = symbol ? symbol->part : i;
+
+		if (!insns)
+			continue;
+		model.counts[part].insns += insns;
+		fprintf(functions, "%s,%u,%s,%s,%" PRIu64 "\n", label.name,
+			regions, symbol ? symbol->name : "-", part_names[part],
+			insns);
+	}
+}
+
 static void on_begin(unsigned int vcpu, void *data)
 {
 	struct mark_label next;
-	unsigned int i;
+	size_t i;
 
 	(void)vcpu;
 	(void)data;
@@ -192,7 +219,7 @@ static void on_begin(unsigned int vcpu, void *data)
 	regions++;
 	model_reset(&model);
 	guest_begin(&guest);
-	for (i = 0; i < PART_COUNT; i++)
+	for (i = 0; i < n_tallies; i++)
 		insns_before[i] = tally_read(i);
 	inside = true;
 }
@@ -206,11 +233,10 @@ static void on_end(unsigned int vcpu, void *data)
 	if (!inside)
 		fail("a region ends that has not begun");
 	inside = false;
-	for (i = 0; i < PART_COUNT; i++) {
-		model.counts[i].insns = tally_read(i) - insns_before[i];
+	write_functions();
+	for (i = 0; i < PART_COUNT; i++)
 		write_part(i);
-	}
-	if (fflush(rows))
+	if (fflush(rows) || fflush(functions))
 		fail("cannot write the results: %s", strerror(errno));
 }
 
@@ -384,7 +410,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 				fetched = last >> LINE_SHIFT;
 			}
 		}
-		tally_add(insn, part);
+		tally_add(insn,
+			  symbol ? PART_COUNT + (symbol - symbols.list) : part);
 		if (va == symbols.page_fault)
 			qemu_plugin_register_vcpu_insn_exec_cb(
 				insn, on_fault, QEMU_PLUGIN_CB_NO_REGS, data);
@@ -486,15 +513,20 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
 	why = symbols_load(&symbols, map);
 	if (why)
 		return refuse("symbols=%s: %s", map, why);
-	if (!guest_init(&guest, (uint64_t)mib << 20) ||
+	n_tallies = PART_COUNT + symbols.n;
+	insns_before = calloc(n_tallies, sizeof(*insns_before));
+	if (!insns_before || !tally_init(n_tallies) ||
+	    !guest_init(&guest, (uint64_t)mib << 20) ||
 	    !model_init(&model, &machine, &guest))
 		return refuse("no memory for the model");
 	snprintf(buf, sizeof(buf), "%s/memory.csv", out);
 	rows = fopen(buf, "w");
-	if (!rows || !write_costs(out))
+	snprintf(buf, sizeof(buf), "%s/functions.csv", out);
+	functions = fopen(buf, "w");
+	if (!rows || !functions || !write_costs(out))
 		return refuse("out=%s: %s", out, strerror(errno));
 	write_header();
-	tally_init();
+	fputs("region,n,function,part,insns\n", functions);
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
 	qemu_plugin_register_atexit_cb(id, on_exit_qemu, NULL);
 	return 0;

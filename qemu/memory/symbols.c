@@ -94,7 +94,7 @@ static int by_address(const void *a, const void *b)
 
 /**
  * symbols_load - read System.map
- * @symbols: filled in; never freed, as a plugin is not unloaded
+ * @symbols: filled in; a plugin is not unloaded, and needs no symbols_free()
  * @path: its path
  *
  * Return: NULL, or what is wrong with the file.
@@ -132,6 +132,7 @@ const char *symbols_load(struct symbols *symbols, const char *path)
 		}
 		symbols->list[symbols->n++] = (struct symbol){
 			.address = address,
+			.name = strdup(name),
 			.part = symbol_part(name),
 			.switches = !strcmp(name, "switch_mm_irqs_off") ||
 				    !strcmp(name, "load_new_mm_cr3"),
@@ -145,6 +146,19 @@ const char *symbols_load(struct symbols *symbols, const char *path)
 		return "not the System.map of an x86-64 kernel: _stext, _etext, init_top_pgt or asm_exc_page_fault is missing";
 	qsort(symbols->list, symbols->n, sizeof(*symbols->list), by_address);
 	return NULL;
+}
+
+/**
+ * symbols_free - free what symbols_load() made
+ * @symbols: the functions, even of a load that failed
+ */
+void symbols_free(struct symbols *symbols)
+{
+	size_t i;
+
+	for (i = 0; i < symbols->n; i++)
+		free(symbols->list[i].name);
+	free(symbols->list);
 }
 
 /**

@@ -12,6 +12,7 @@
 /* A function of the kernel, up to the next one */
 struct symbol {
 	uint64_t address;
+	char *name;
 	enum part part;
 	bool switches; /* it switches to another page table */
 };
@@ -34,6 +35,7 @@ struct symbols {
 };
 
 const char *symbols_load(struct symbols *symbols, const char *path);
+void symbols_free(struct symbols *symbols);
 const struct symbol *symbols_find(const struct symbols *symbols, uint64_t va);
 enum part symbol_part(const char *name);
 

@@ -608,14 +608,16 @@ static void test_symbols(void **state)
 			 PART_KERNEL);
 	assert_int_equal(symbols_find(&s, 0xffffffff81000100)->part, PART_COPY);
 	assert_int_equal(symbols_find(&s, 0xffffffff810001ff)->part, PART_COPY);
+	assert_string_equal(symbols_find(&s, 0xffffffff810001ff)->name,
+			    "copy_page");
 	assert_true(symbols_find(&s, 0xffffffff81000210)->switches);
 	assert_false(symbols_find(&s, 0xffffffff81000310)->switches);
 	assert_int_equal(s.pgd, 0xffffffff81c16000);
-	free(s.list);
+	symbols_free(&s);
 	assert_non_null(symbols_load(&s, "/nonexistent"));
 	assert_non_null(load(&s, ""));
 	assert_non_null(load(&s, "ffffffff81000000 T _stext\n"));
-	free(s.list);
+	symbols_free(&s);
 }
 
 int main(void)
