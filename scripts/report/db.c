@@ -40,6 +40,7 @@ static const char schema[] =
 	"CREATE TABLE stages(clock, arm, pages, total_ns, probe_ns);"
 	"CREATE TABLE part(clock, arm, part, ns);"
 	"CREATE TABLE model(arm, workload, round, pages, part, insns, loads, stores, l1d, l2d, l3d, l1s, l2s, l3s, l1i, l2i, l3i, l1w, l2w, l3w, dtlb, itlb, walks, walk_reads, invlpg, cr3, global, accessed, dirty, assists, faults, stale, unknown, cycles_insns, cycles_l2, cycles_l3, cycles_memory, cycles_tlb, cycles_flush, cycles_assist, cycles_fault);"
+	"CREATE TABLE model_function(arm, workload, round, function, part, insns);"
 	"CREATE TABLE model_cost(model, cost, cycles);"
 	"CREATE TABLE problem(kind, text);"
 	"CREATE TABLE summary(arm, workload, clock, source, stage, rounds, " FIGURES

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * model.c - what qemu/memory left in raw/memory/: memory.csv has a row for each
- * region of interest and part of the guest; a region has the name of its cell
+ * region of interest and part of the guest, functions.csv one for each function that
+ * ran in it; a region has the name of its cell
  */
 #define _GNU_SOURCE
 #include "load.h"
@@ -16,6 +17,26 @@ static const char head[] =
 	"region,n,part,insns,loads,stores,l1d,l2d,l3d,l1s,l2s,l3s,l1i,l2i,l3i,l1w,l2w,l3w,dtlb,itlb,walks,walk_reads,invlpg,cr3,global,accessed,dirty,assists,faults,stale,unknown,cycles_insns,cycles_l2,cycles_l3,cycles_memory,cycles_tlb,cycles_flush,cycles_assist,cycles_fault";
 
 enum { COL_REGION, COL_N, COL_PART, COL_NUMBERS, COLS = 39 };
+
+/* Those of functions.csv */
+static const char functions_head[] = "region,n,function,part,insns";
+
+enum { FN_REGION, FN_N, FN_FUNCTION, FN_PART, FN_INSNS, FN_COLS };
+
+/* The name of a function of the kernel, which may be longer than NAME_LEN */
+#define FUNCTION_LEN 256
+#define FUNCTION_CHARS \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+
+/* The cell of a region; false if it is none */
+static bool region_key(const struct word *w, char *region, size_t size,
+		       struct cell_key *key)
+{
+	if (w->len >= size)
+		return false;
+	snprintf(region, size, "%.*s", (int)w->len, w->s);
+	return key_parse(region, key);
+}
 
 /* The pages that a cell wrote, after a check of the data; 0: not known */
 static uint64_t pages_of(const struct run *run, const char *region)
@@ -44,12 +65,8 @@ static bool load_row(struct run *run, const struct word *w)
 	char region[2 * NAME_LEN + 8], part[NAME_LEN];
 	uint64_t pages;
 
-	if (w[COL_REGION].len >= sizeof(region) ||
+	if (!region_key(&w[COL_REGION], region, sizeof(region), &key) ||
 	    !copy_name(part, w[COL_PART].s, w[COL_PART].len))
-		return false;
-	snprintf(region, sizeof(region), "%.*s", (int)w[COL_REGION].len,
-		 w[COL_REGION].s);
-	if (!key_parse(region, &key))
 		return false;
 	for (int i = COL_NUMBERS; i < COLS; i++)
 		if (!parse_decimal(w[i].s, w[i].len, &value[i]))
@@ -74,26 +91,60 @@ static bool load_row(struct run *run, const struct word *w)
 	return true;
 }
 
-static void load_rows(struct run *run, const char *buf, size_t len)
+/* The same of functions.csv; its pages are those of memory.csv. */
+static bool load_function(struct run *run, const struct word *w)
+{
+	char region[2 * NAME_LEN + 8], part[NAME_LEN], function[FUNCTION_LEN];
+	const struct word *name = &w[FN_FUNCTION];
+	struct cell_key key = { 0 };
+	long double insns;
+
+	if (!region_key(&w[FN_REGION], region, sizeof(region), &key) ||
+	    !copy_name(part, w[FN_PART].s, w[FN_PART].len) ||
+	    !parse_decimal(w[FN_INSNS].s, w[FN_INSNS].len, &insns) ||
+	    !name->len || name->len >= sizeof(function))
+		return false;
+	snprintf(function, sizeof(function), "%.*s", (int)name->len, name->s);
+	if (strspn(function, FUNCTION_CHARS) != name->len)
+		return false;
+	db_run(run->db, "INSERT INTO model_function VALUES (?, ?, ?, ?, ?, ?)",
+	       "ssissd", key.arm, key.workload, key.round, function, part,
+	       (double)insns);
+	return true;
+}
+
+static void load_lines(struct run *run, const char *name, const char *columns,
+		       size_t cols, const char *buf, size_t len,
+		       bool (*load)(struct run *run, const struct word *w))
 {
 	struct word w[COLS + 1];
 	struct lines l;
 
 	lines_init(&l, buf, len);
-	if (!lines_next(&l) || l.len != sizeof(head) - 1 ||
-	    memcmp(l.s, head, l.len)) {
+	if (!lines_next(&l) || l.len != strlen(columns) ||
+	    memcmp(l.s, columns, l.len)) {
 		run_problem(run, "cell",
-			    FOLDER "/memory.csv has other columns: left out");
+			    FOLDER "/%s has other columns: left out", name);
 		return;
 	}
 	while (lines_next(&l)) {
-		if (!l.open && split_csv(&l, w, COLS) == COLS &&
-		    load_row(run, w))
+		if (!l.open && split_csv(&l, w, cols) == cols && load(run, w))
 			continue;
 		run_problem(run, "cell",
-			    FOLDER "/memory.csv, line %zu: malformed: left out",
+			    FOLDER "/%s, line %zu: malformed: left out", name,
 			    l.no);
 	}
+}
+
+static void load_rows(struct run *run, const char *buf, size_t len)
+{
+	load_lines(run, "memory.csv", head, COLS, buf, len, load_row);
+}
+
+static void load_functions(struct run *run, const char *buf, size_t len)
+{
+	load_lines(run, "functions.csv", functions_head, FN_COLS, buf, len,
+		   load_function);
 }
 
 static void load_costs(struct run *run, const char *buf, size_t len)
@@ -133,6 +184,7 @@ void model_load(struct run *run)
 	double wrong;
 
 	with_file(run, "memory.csv", load_rows);
+	with_file(run, "functions.csv", load_functions);
 	with_file(run, "memory-costs.csv", load_costs);
 	wrong = db_number(run->db, "SELECT total(stale + unknown) FROM model",
 			  "");

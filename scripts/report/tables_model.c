@@ -65,6 +65,31 @@ static struct table *table_groups(const struct report *rep)
 }
 
 /*
+ * Instructions per fault that serves one page: those of `rand`, whose writer has no
+ * pattern. What takes less than one instruction in 400 is added up.
+ */
+static struct table *table_functions(const struct report *rep)
+{
+	struct table *t = table_query(
+		rep->run->db, "0", 3,
+		"WITH p AS (SELECT DISTINCT arm, workload, round, pages FROM model), "
+		"f AS (SELECT f.function AS name, f.part AS part, total(insns) FILTER (WHERE arm = 'baseline') / (SELECT total(pages) FROM p WHERE workload = 'rand' AND arm = 'baseline') AS b, total(insns) FILTER (WHERE arm = 'adaptive') / (SELECT nullif(total(pages), 0) FROM p WHERE workload = 'rand' AND arm = 'adaptive') AS a FROM model_function f JOIN p USING (arm, workload, round) WHERE workload = 'rand' GROUP BY name, part), "
+		"s AS (SELECT *, max(b, ifnull(a, 0)) >= (SELECT total(b) FROM f) / 400 AS large FROM f) "
+		"SELECT name AS function, part, num(b, 0) AS baseline, num(a, 0) AS adaptive, num(round(a - b) + 0, 0) AS difference FROM "
+		"(SELECT 1 AS at, name, part, b, a FROM s WHERE large UNION ALL SELECT 2, 'others', '', total(b), sum(a) FROM s WHERE NOT large HAVING count(*) UNION ALL SELECT 3, 'all', '', total(b), sum(a) FROM s HAVING count(*)) "
+		"ORDER BY at, b DESC, a DESC, name",
+		"");
+
+	if (!t)
+		return NULL;
+	table_title(t, "Where a lone fault goes: instructions by function");
+	table_note(
+		t,
+		"Per page written by rand, in random order, so that each fault serves one page. A function includes what the compiler made inline in it. user: the program itself, and other: the module's code where the function is -.");
+	return t;
+}
+
+/*
  * How far a constant must move before two arms that follow each other in cost
  * change places: total + (k - 1) * component is the same for both.
  */
@@ -108,6 +133,7 @@ void section_model(const struct report *rep, struct doc *doc)
 	doc_figure(doc, plots_named(rep->plots, "memory", "cycles"));
 	doc_table(doc, table_misses(rep));
 	doc_table(doc, table_groups(rep));
+	doc_table(doc, table_functions(rep));
 	doc_table(doc, table_sensitivity(rep));
 	doc_put(doc, DOC_FOLD, "The constants of this model");
 	doc_table(doc, table_costs(rep));

@@ -65,6 +65,26 @@ static int setup(void **state)
 	return 0;
 }
 
+static void put_functions(void)
+{
+	put("baseline.rand.1/user.csv", USER(1000, "yes"));
+	put("adaptive.rand.1/user.csv", USER(500, "yes"));
+	put("memory.csv",
+	    HEAD ROW("baseline.rand.1", "user", 1, 1, 1, 0, 1, 1)
+		    ROW("adaptive.rand.1", "user", 1, 1, 1, 0, 1, 1));
+	put("functions.csv", "region,n,function,part,insns\n"
+			     "baseline.rand.1,1,memcpy_orig,copy,1553000\n"
+			     "baseline.rand.1,1,-,user,100000\n"
+			     "baseline.rand.1,1,up_read,other,1000\n"
+			     "adaptive.rand.1,2,memcpy_orig,copy,776500\n"
+			     "adaptive.rand.1,2,cow_stock.part.0,other,20000\n"
+			     /* Another workload, no cell, no name, cut off */
+			     "baseline.seq.1,3,memcpy_orig,copy,1\n"
+			     "x,4,memcpy_orig,copy,1\n"
+			     "baseline.rand.1,1,a|b,copy,1\n"
+			     "baseline.rand.1,1,memcpy_or");
+}
+
 static int teardown(void **state)
 {
 	(void)state;
@@ -190,12 +210,33 @@ static void test_bad(void **state)
 	run_free(&run);
 }
 
+/* Instructions by function: per page of its own arm; small ones are one row */
+static void test_functions(void **state)
+{
+	struct run run;
+
+	(void)state;
+	put_functions();
+	assert_int_equal(run_load(&run, tmp), 0);
+	assert_true(
+		db_number(
+			run.db,
+			"SELECT count(*) FROM problem WHERE text LIKE '%functions.csv, line%malformed%'",
+			"") == 3);
+	run_free(&run);
+	assert_int_equal(sh("$COWREPORT %s >%s/out 2>%s/err", tmp, tmp, tmp),
+			 0);
+	assert_true(report_has("report.md",
+			       "| memcpy_orig | copy | 1553 | 1553 | 0 |"));
+	assert_true(report_has("report.md", "| others |  | 1 | 0 | -1 |"));
+	assert_true(report_has("report.md", "| all |  | 1654 | 1593 | -61 |"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_finding),
-		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_values), cmocka_unit_test(test_finding),
+		cmocka_unit_test(test_report), cmocka_unit_test(test_functions),
 		cmocka_unit_test(test_bad),
 	};
 
