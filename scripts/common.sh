@@ -70,9 +70,11 @@ minutes() {
 
 # The flavours: lab is for users, debug detects mistakes, kcsan detects data
 # races, stock and distro-stock are lab and distro without the patches, mutant is for
-# make mutate: it detects some mistakes, and links quickly.
+# make mutate: it detects some mistakes, and links quickly. machine is for `make deb`.
+flavours='lab distro debug kcsan stock distro-stock mutant machine'
 flavour() {
-	one_of flavour "$1" lab distro debug kcsan stock distro-stock mutant
+	# shellcheck disable=SC2086
+	one_of flavour "$1" $flavours
 	tree=$build/$1/linux
 }
 
@@ -93,6 +95,13 @@ fragments() {
 		grep -vhE '^CONFIG_(DEBUG_INFO|JUMP_LABEL)' qemu/kernel.config \
 			qemu/distro.config | cat - qemu/debug.config
 		;;
+	machine)
+		[ ! "${CONFIG:-}" ] || { cat qemu/own.config; return; }
+		# What only tests need, and what machine.config says otherwise.
+		cat qemu/kernel.config qemu/distro.config |
+			grep -vE '^CONFIG_(NR_CPUS|GUP_TEST|HWPOISON_INJECT|IKCONFIG.*)=' |
+			cat - qemu/machine.config
+		;;
 	kcsan | mutant)
 		grep -vE '^CONFIG_(DEBUG_INFO|JUMP_LABEL)' qemu/kernel.config |
 			cat - "qemu/$1.config"
@@ -108,14 +117,16 @@ debug_info='mm kernel kernel/bpf kernel/cgroup kernel/events kernel/module kerne
 # kernel_make FLAVOUR ARGUMENT...: make in a flavour's tree, with the variables
 # that the result depends on
 kernel_make() {
-	local flavour=$1
+	local flavour=$1 suffix=-cowlab-$1
 	shift
+	# Its packages have these in their names and versions.
+	[ "$flavour" != machine ] || { suffix=-cowlab; set -- KBUILD_BUILD_VERSION=1 "$@"; }
 	# By its dependency file ccache knows what an object is made of, without
 	# a run of the preprocessor. Trees of one version share objects.
 	CCACHE_DEPEND=1 CCACHE_NOHASHDIR=1 make -C "$build/$flavour/linux" \
 		"CC=ccache gcc" "HOSTCC=ccache gcc" \
 		"CFLAGS_KERNEL=\$(if \$(filter ${debug_info//[[:space:]]/ },\$(obj)),,-g0)" \
-		"LOCALVERSION=-cowlab-$flavour" KBUILD_BUILD_USER=cowlab \
+		"LOCALVERSION=$suffix" KBUILD_BUILD_USER=cowlab \
 		KBUILD_BUILD_HOST=cowlab KBUILD_BUILD_TIMESTAMP=@0 "$@"
 }
 
