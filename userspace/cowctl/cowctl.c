@@ -10,6 +10,7 @@
 #include "common/cow_mode.h"
 #include "common/options.h"
 #include "common/util.h"
+#include "cowctl/apply.h"
 #include "cowctl/knobs.h"
 #include "cowctl/policy.h"
 #include "cowctl/status.h"
@@ -24,6 +25,7 @@ static const char doc[] =
 	"COMMAND is one of\n"
 	"  status              the knobs, what the windows did, which processes chose\n"
 	"  set NAME=VALUE...   set knobs; if one is refused, none is changed\n"
+	"  apply FILE          load the module, and set the knobs that a file names\n"
 	"  run -- COMMAND      start a command that windows serve, or not\n"
 	"  attach PID          the same for a process that runs\n"
 	"  top                 the processes that take copy-on-write faults now\n"
@@ -32,6 +34,7 @@ static const char doc[] =
 	"\v"
 	"EXAMPLES:\n"
 	"    cowctl set policy=adaptive window=32 precopy=2   # who opts in is served\n"
+	"    cowctl apply /etc/cowlab.conf                    # as cowlab.service does at boot\n"
 	"    cowctl run --on -- redis-server redis.conf       # this one does\n"
 	"    cowctl attach --off 4711                         # this one not any more\n"
 	"    cowctl status --json                             # since the last look\n"
@@ -84,6 +87,19 @@ static void command_set(int argc, char **argv)
 
 	knobs_open(options.debugfs);
 	knobs_set(settings);
+}
+
+static void command_apply(int argc, char **argv)
+{
+	static const char about[] =
+		"Load the module where it is not loaded, and set the knobs that a file names; if one is refused, none is changed.\v"
+		"FILE has NAME=VALUE per line, with the names of `cowctl set`; # begins a comment. cowlab.service applies /etc/cowlab.conf.\n";
+	static const struct opt opts[] = { OPT_DEBUGFS, { 0 } };
+	char **files = options_parse(argc, argv, about, opts, "FILE");
+
+	if (files[1])
+		die("apply: expected one FILE");
+	apply_file(files[0], options.debugfs);
 }
 
 static bool mode_on, mode_off, mode_default;
@@ -189,9 +205,9 @@ static const struct {
 	void (*run)(int argc, char **argv);
 } commands[] = {
 	{ "status", command_status }, { "set", command_set },
-	{ "run", command_run },	      { "attach", command_attach },
-	{ "top", command_top },	      { "policy", command_policy },
-	{ "record", command_record },
+	{ "apply", command_apply },   { "run", command_run },
+	{ "attach", command_attach }, { "top", command_top },
+	{ "policy", command_policy }, { "record", command_record },
 };
 
 int main(int argc, char **argv)
@@ -209,6 +225,6 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	argv = options_parse(argc, argv, doc, none, "COMMAND [ARG...]");
-	die("no command '%s': expected status, set, run, attach, top, policy or record",
+	die("no command '%s': expected status, set, apply, run, attach, top, policy or record",
 	    argv[0]);
 }

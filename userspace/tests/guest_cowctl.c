@@ -602,6 +602,43 @@ static void test_refused(void **state)
 	file_set("/proc/sys/kernel/dmesg_restrict", "0");
 }
 
+#define CONF "/tmp/cowlab.conf"
+
+static void conf(const char *text)
+{
+	FILE *file = fopen(CONF, "we");
+
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* What cowlab.service does. */
+static void test_apply(void **state)
+{
+	const char *const argv[] = { "cowctl", "apply", CONF, NULL };
+	char out[4096];
+
+	(void)state;
+	conf("# knobs\n\n  window=8\t# pages\nprecopy=2\npolicy=fixed");
+	assert_int_equal(run_program(argv, out, sizeof(out)), 0);
+	assert_string_equal(out, "");
+	assert_string_equal(knob_get("window"), "8");
+	assert_string_equal(knob_get("precopy"), "2");
+	assert_non_null(strstr(knob_get("policy"), "[fixed]"));
+
+	conf("window=16\nprecopy=3\n");
+	refused(0, "cowctl apply " CONF, "precopy does not accept '3'");
+	assert_string_equal(knob_get("window"), "8");
+	conf("window=16\nnonsense=1\n");
+	refused(0, "cowctl apply " CONF, "no knob 'nonsense'");
+	conf("window=16\nwindow = 32\n");
+	refused(0, "cowctl apply " CONF, CONF ":2: invalid 'window = 32'");
+	refused(0, "cowctl apply /nonexistent", "No such file");
+	assert_string_equal(knob_get("window"), "8");
+	unlink(CONF);
+}
+
 /* top needs no BTF. */
 static void test_top_without_btf(void **state)
 {
@@ -635,6 +672,10 @@ static void test_top_without_module(void **state)
 	close(bench.out_fd);
 	close(bench.err_fd);
 	refused(0, "cowctl status", "insmod cowlab.ko");
+	conf("window=16\n");
+	refused(0, "cowctl apply " CONF,
+		"no module cowlab for this kernel: install cowlab-modules-");
+	unlink(CONF);
 	fd = open(MODULE, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(syscall(SYS_finit_module, fd, "", 0), 0);
 	close(fd);
@@ -943,6 +984,7 @@ int main(int argc, char **argv)
 		TEST(test_top_without_btf),
 		TEST(test_cost_beside),
 		TEST(test_cost_of_top),
+		TEST(test_apply),
 		TEST(test_refused),
 		TEST(test_side_by_side),
 		TEST(test_attach_under_load),
