@@ -30,6 +30,13 @@ MUTANTS ?=
 ifneq ($(KERNEL_SRC),)
 override KERNEL_SRC := $(abspath $(KERNEL_SRC))
 endif
+# deb: a kernel's configuration, and which packages
+CONFIG ?=
+DEB ?= all
+ifneq ($(CONFIG),)
+override CONFIG := $(abspath $(CONFIG))
+endif
+export CONFIG DEB
 export ARMS WORKLOADS FULL ROUNDS CLOCK SMP MEM ACCEL MODEL KERNEL KERNEL_SRC FLAVOUR MUTANTS TIME
 
 build := $(CURDIR)/build
@@ -39,7 +46,7 @@ user := $(build)/userspace
 KDIR ?= $(build)/$(FLAVOUR)/linux
 
 targets := run bench bench-peers test test-all test-kcsan check fuzz mutate rebase-reference \
-	   overhead shell report reference kernel module userspace programs guest install clean
+	   overhead shell report reference deb kernel module userspace programs guest install clean
 .DEFAULT_GOAL := help
 .PHONY: help $(targets)
 
@@ -52,7 +59,7 @@ ifndef COWLAB_LOCKED
 
 # What a target needs, in GB of disk and of memory.
 needs := 1 1
-run bench bench-peers shell kernel guest: needs := 5 3
+run bench bench-peers shell kernel guest deb: needs := 5 3
 test-kcsan fuzz mutate rebase-reference overhead: needs := 8 6
 test test-all: needs := 12 6
 clean: needs := 0 0
@@ -163,6 +170,11 @@ guest:
 	@$(if $(ETA),scripts/eta boot)
 	@$(MAKE) -s userspace
 	@qemu/initramfs $(FLAVOUR)
+
+# Debian packages; scripts/deb says what DEB and CONFIG choose.
+deb:
+	@scripts/deps deb kernel module userspace report install
+	@scripts/deb
 
 install:
 	@scripts/deps userspace report guest install
