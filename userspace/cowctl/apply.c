@@ -2,6 +2,7 @@
 /* The command `apply`: what cowlab.service does at boot. */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,7 @@ static void load_module(void)
 {
 	char *const argv[] = { "modprobe", "-q", MODULE, NULL };
 	char *const envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	posix_spawn_file_actions_t quiet;
 	struct utsname kernel;
 	int err, status = -1;
 	pid_t pid;
@@ -83,7 +85,10 @@ static void load_module(void)
 		    kernel.release);
 	if (geteuid())
 		die("apply: run as root");
-	err = posix_spawnp(&pid, argv[0], NULL, NULL, argv, envp);
+	/* It says in other words, and not always, what is said below. */
+	err = posix_spawn_file_actions_init(&quiet) ?:
+		      posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0) ?:
+		      posix_spawnp(&pid, argv[0], &quiet, NULL, argv, envp);
 	if (err)
 		die("apply: cannot start modprobe: %s", strerror(err));
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
