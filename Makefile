@@ -45,7 +45,7 @@ user := $(build)/userspace
 # KDIR: an installed linux-headers of a patched kernel instead of our tree.
 KDIR ?= $(build)/$(FLAVOUR)/linux
 
-targets := run bench bench-peers test test-all test-kcsan check fuzz mutate rebase-reference \
+targets := run run-here bench bench-peers test test-all test-kcsan check fuzz mutate rebase-reference \
 	   overhead shell report reference deb kernel module userspace programs guest install clean
 .DEFAULT_GOAL := help
 .PHONY: help $(targets)
@@ -73,6 +73,13 @@ run:
 	@scripts/run --check
 	@$(MAKE) guest ETA=1
 	@scripts/run
+
+# On this machine instead of in a guest.
+run-here:
+	@scripts/deps userspace report
+	@$(MAKE) -s -C userspace O=$(user) all
+	@$(MAKE) -s -C scripts/report O=$(host) all
+	@scripts/cowlab-lab run
 
 # The same by the name that its users look for.
 bench: run

@@ -76,11 +76,12 @@ pick() {
 # preload_cowwarm BUDGET: print the words that start a program with it
 preload_cowwarm() {
 	# The dynamic linker would only warn.
-	[ -e /lib/cowwarm.so ] || {
-		echo "no /lib/cowwarm.so" >&2
+	cowwarm=${COW_warm:-/lib/cowwarm.so}
+	[ -e "$cowwarm" ] || {
+		echo "no $cowwarm" >&2
 		return 1
 	}
-	echo "env LD_PRELOAD=/lib/cowwarm.so COWWARM_BUDGET=$1"
+	echo "env LD_PRELOAD=$cowwarm COWWARM_BUDGET=$1"
 }
 
 # append FILE: a CSV, without its header if it is not the first; it must have rows
@@ -124,7 +125,7 @@ redis() {
 	echo "$when" >"${thp:?}"/enabled
 	case $1 in *cowwarm) server="$(preload_cowwarm 512M) $server" || return 1 ;; esac
 	redisload --keys "$keys" --bytes "$2" --seed "$3" --saves "$4" --server "$server" \
-		--armed ". /etc/jobs.sh; server_arm $1" --out "$cell_dir"
+		--armed ". ${COW_jobs:-/etc}/jobs.sh; server_arm $1" --out "$cell_dir"
 }
 
 experiment_prefork() {
@@ -149,7 +150,7 @@ experiment_gunicorn() {
 		unset_arm
 		webload --freeze $freeze \
 			--records "$(pick 20000 100000)" --requests "$(pick 200 2000)" \
-			--seed "$2" --armed ". /etc/jobs.sh; server_arm $1" \
+			--seed "$2" --armed ". ${COW_jobs:-/etc}/jobs.sh; server_arm $1" \
 			--debugfs "$COWLAB" --csv --hist "$cell_dir"/$freeze.hist \
 			/server/python3 -m gunicorn >"$cell_dir"/rows || return 1
 		append "$cell_dir"/web.csv <"$cell_dir"/rows || return 1
@@ -171,8 +172,8 @@ experiment_folios() {
 		print icount ? "64M" : $2 > 2400000 ? "1G" : "256M" }' /proc/meminfo)
 	for kib in 4 16 32 64 128 256 512 1024 2048; do
 		foliocow --folio ${kib}K --size "$(pick 8M "$size")" --rounds "$(pick 1 3)" \
-			--before ". /etc/jobs.sh; folio_size $kib" \
-			--armed ". /etc/jobs.sh; set_arm $1 >/dev/null" \
+			--before ". ${COW_jobs:-/etc}/jobs.sh; folio_size $kib" \
+			--armed ". ${COW_jobs:-/etc}/jobs.sh; set_arm $1 >/dev/null" \
 			--seed "$2" --csv >"$cell_dir"/rows || return 1
 		append "$cell_dir"/folio.csv <"$cell_dir"/rows || return 1
 	done

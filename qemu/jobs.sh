@@ -1,9 +1,11 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
-# The functions that a job list can call. Sourced by init.
+# The functions that a job list can call. Sourced by init, and on a machine of one's own
+# by scripts/cowlab-lab, which says by COW_jobs, COW_policies, COW_warm and TMPDIR where
+# things are.
 
 thp=/sys/kernel/mm/transparent_hugepage
-bpf_policies=/lib/cowlab/policies
+bpf_policies=${COW_policies:-/lib/cowlab/policies}
 
 set_huge_pages() {
 	echo "$1" >/proc/sys/vm/nr_hugepages
@@ -42,11 +44,11 @@ set_window() {
 # set_khugepaged MILLISECONDS: how long khugepaged sleeps between scans, each of all
 # memory. unset_arm restores its knobs, which are saved in a file: set_arm runs in a
 # shell of its own.
-khugepaged_saved=/tmp/khugepaged.saved
+khugepaged_saved=${TMPDIR:-/tmp}/khugepaged.saved
 set_khugepaged() {
-	[ -e $khugepaged_saved ] ||
+	[ -e "$khugepaged_saved" ] ||
 		(cd $thp/khugepaged && grep . pages_to_scan scan_sleep_millisecs \
-			alloc_sleep_millisecs max_ptes_shared) >$khugepaged_saved || return 1
+			alloc_sleep_millisecs max_ptes_shared) >"$khugepaged_saved" || return 1
 	echo 1000000 >$thp/khugepaged/pages_to_scan
 	echo 10 >$thp/khugepaged/alloc_sleep_millisecs
 	echo 511 >$thp/khugepaged/max_ptes_shared
@@ -54,11 +56,11 @@ set_khugepaged() {
 }
 
 unset_khugepaged() {
-	[ -e $khugepaged_saved ] || return 0
+	[ -e "$khugepaged_saved" ] || return 0
 	while IFS=: read -r knob value; do
 		echo "$value" >$thp/khugepaged/"$knob"
-	done <$khugepaged_saved
-	rm $khugepaged_saved
+	done <"$khugepaged_saved"
+	rm "$khugepaged_saved"
 }
 
 # Set up an arm; print the options of cowbench for it.
@@ -231,7 +233,7 @@ kv_cell() {
 	keep_lists_short || return 1
 	# The writer sleeps now and then, as a server does. The longest waits of a
 	# writer that never sleeps are time slices of the saver, and of the host.
-	options="--size ${COW_kv_size:-256M} --seed $2 --output /tmp/kv --csv"
+	options="--size ${COW_kv_size:-256M} --seed $2 --output ${TMPDIR:-/tmp}/kv --csv"
 	options="$options --idle 50000 --writes 10000"
 	options="$options --hist $cell_dir/touch.hist"
 	case $1 in
@@ -250,7 +252,7 @@ kv_cell() {
 	may_halt
 	[ $kv_status -eq 0 ] || return 1
 	unset_arm
-	rm -f /tmp/kv
+	rm -f "${TMPDIR:-/tmp}/kv"
 }
 
 # suite PROGRAM...: run a test program that writes TAP
@@ -354,4 +356,4 @@ selftest() {
 }
 
 # shellcheck source=qemu/experiments.sh
-. /etc/experiments.sh
+. "${COW_jobs:-/etc}/experiments.sh"

@@ -137,7 +137,10 @@ char *env_meaning(const struct env *env, enum cow_clock clock)
 	if (clock == CLK_UNKNOWN)
 		return xstrdup(
 			"The log does not say which clock this is: no number here is a result.");
-	if (!strncasecmp(accel, "tcg", 3))
+	if (!strcasecmp(accel, "native"))
+		return xstrdup(
+			"The machine itself: real ns of its CPU; compare arms within this table, never across machines or days.");
+	if (!strncasecmp(accel, "tcg", 3) || !strcasecmp(accel, "qemu"))
 		return xstrdup(
 			"Emulation (TCG): a ns is host time for emulated code, not time on hardware; compare arms within this table, never across CPU models.");
 	if (!strncasecmp(accel, "kvm", 3))

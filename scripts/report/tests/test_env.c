@@ -57,6 +57,32 @@ static void test_bad(void **state)
 		      PARSE_OK);
 }
 
+/* A run of cowlab-lab names the hypervisor, or none. */
+static void check_meaning(const char *accel, const char *expected)
+{
+	char *json = xasprintf(
+		"{\"boots\":[{\"clock\":\"wall\",\"accel\":\"%s\"}]}", accel);
+	struct env env;
+	char *meaning;
+
+	assert_int_equal(parse(json, &env), PARSE_OK);
+	meaning = env_meaning(&env, CLK_WALL);
+	assert_non_null(strstr(meaning, expected));
+	free(meaning);
+	env_free(&env);
+	free(json);
+}
+
+static void test_meaning(void **state)
+{
+	(void)state;
+	check_meaning("native", "The machine itself");
+	check_meaning("qemu", "Emulation (TCG)");
+	check_meaning("tcg", "Emulation (TCG)");
+	check_meaning("kvm", "Hardware virtualisation");
+	check_meaning("vmware", "not known");
+}
+
 static int feed(const char *buf, size_t len)
 {
 	struct env env;
@@ -81,6 +107,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_meaning),
 		cmocka_unit_test(test_torment),
 	};
 
