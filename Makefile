@@ -39,7 +39,8 @@ endif
 export CONFIG DEB
 export ARMS WORKLOADS FULL ROUNDS CLOCK SMP MEM ACCEL MODEL KERNEL KERNEL_SRC FLAVOUR MUTANTS TIME
 
-build := $(CURDIR)/build
+# Another version than the first has a folder of its own, as in scripts/common.sh.
+build := $(CURDIR)/build$(if $(filter-out 6.12,$(KERNEL)),/$(KERNEL))
 host := $(build)/host
 user := $(build)/userspace
 # KDIR: an installed linux-headers of a patched kernel instead of our tree.

@@ -6,7 +6,11 @@ set -euo pipefail
 export LC_ALL=C.UTF-8
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# KERNEL: the version of the series. What is built for another than the first is in
+# a folder of its own.
+export KERNEL=${KERNEL:-6.12}
 build=$top/build
+[ "$KERNEL" = 6.12 ] || build=$top/build/$KERNEL
 cd "$top"
 
 say() {
@@ -82,15 +86,29 @@ unpatched() {
 	grep -vE '^CONFIG_(COW_|MANUAL_COW)'
 }
 
-# fragments FLAVOUR: its configuration. Without JUMP_LABEL a switch that is
+# fragments FLAVOUR: its configuration. What is called otherwise in this version is
+# in qemu/linux-VERSION.config: its lines are added, but "# CONFIG_X is not set"
+# takes CONFIG_X away.
+fragments() {
+	local file=qemu/linux-$KERNEL.config
+
+	if [ -f "$file" ]; then
+		options "$1" | grep -vxFf <(sed -n 's/^# \(CONFIG_.*\) is not set$/\1=y/p' "$file")
+		grep '^CONFIG' "$file"
+	else
+		options "$1"
+	fi
+}
+
+# options FLAVOUR: its configuration in any version. Without JUMP_LABEL a switch that is
 # flipped modifies data, not code, which QEMU before 8.1 may run too late; users
 # and figures get the kernel with it.
-fragments() {
+options() {
 	case $1 in
 	lab) cat qemu/kernel.config ;;
 	distro) cat qemu/kernel.config qemu/distro.config ;;
-	stock) fragments lab | unpatched ;;
-	distro-stock) fragments distro | unpatched ;;
+	stock) options lab | unpatched ;;
+	distro-stock) options distro | unpatched ;;
 	debug)
 		grep -vhE '^CONFIG_(DEBUG_INFO|JUMP_LABEL)' qemu/kernel.config \
 			qemu/distro.config | cat - qemu/debug.config
