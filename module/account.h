@@ -9,6 +9,8 @@
 #include <linux/pid.h>
 #include <linux/seq_file.h>
 
+#include "compat.h"
+
 void __cow_account_fault(unsigned int copied);
 void __cow_account_window(const struct cow_result *result);
 void __cow_account_judged(unsigned int hit, unsigned int wasted);
@@ -21,7 +23,7 @@ void cow_account_destroy(void);
 static inline bool cow_chose(const struct mm_struct *mm)
 {
 	/* Another thread may choose meanwhile: either is right. */
-	return data_race(mm->flags & MMF_COW_MASK);
+	return compat_mm_flags(mm) & MMF_COW_MASK;
 }
 
 /* Count a window of the current process. Context: of a policy's served(). */
