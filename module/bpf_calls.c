@@ -11,6 +11,7 @@
 
 #include "bpf.h"
 #include "cap.h"
+#include "compat.h"
 
 #ifdef COWLAB_BPF
 

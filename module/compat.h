@@ -3,7 +3,13 @@
 #ifndef _COWLAB_COMPAT_H
 #define _COWLAB_COMPAT_H
 
+#include <linux/btf.h>
 #include <linux/mm_types.h>
+
+/* Since 7.0 the arguments of each kfunc are trusted. */
+#ifndef KF_TRUSTED_ARGS
+#define KF_TRUSTED_ARGS 0
+#endif
 
 /* The flags of an address space: a bitmap since 6.18. */
 static inline unsigned long compat_mm_flags(const struct mm_struct *mm)

@@ -92,7 +92,7 @@ static void *member_of(struct policy *policy, const char *name, size_t size)
 	const struct btf_member *member = btf_members(type);
 	size_t bytes, at;
 	char *data;
-	int i;
+	unsigned int i;
 
 	data = bpf_map__initial_value(policy->map, &bytes);
 	for (i = 0; i < btf_vlen(type); i++, member++) {
