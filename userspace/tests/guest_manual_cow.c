@@ -30,7 +30,26 @@
 
 #define KERNEL_ADDRESS ((void *)0xffff888000000000UL)
 #define VSYSCALL ((void *)0xffffffffff600000UL)
-#define USER_END 0x7ffffffff000UL
+#define USER_END user_end()
+
+/* Where user space ends: by the levels of the page tables. */
+static uintptr_t user_end(void)
+{
+	static uintptr_t end;
+	void *high = (void *)(1UL << 47);
+
+	if (!end) {
+		if (mmap(high, PAGE_BYTES, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+			 0) == MAP_FAILED) {
+			end = (1UL << 47) - PAGE_BYTES;
+		} else {
+			munmap(high, PAGE_BYTES);
+			end = (1UL << 56) - PAGE_BYTES;
+		}
+	}
+	return end;
+}
 
 /* A call and its errno, 0 for success. */
 static int call(const void *addr, size_t size, unsigned int flags)
@@ -297,7 +316,7 @@ static void test_ranges(void **state)
 		{ "kernel", KERNEL_ADDRESS, PAGE_BYTES, EINVAL },
 		{ "kernel text", (void *)0xffffffff81000000UL, 1, EINVAL },
 		{ "vsyscall", VSYSCALL, PAGE_BYTES, EINVAL },
-		{ "not canonical", (void *)0x800000000000UL, 1, EINVAL },
+		{ "not canonical", (void *)(USER_END + PAGE_BYTES), 1, EINVAL },
 		{ "into what is not canonical", (void *)(USER_END - 1), 2,
 		  EINVAL },
 		{ "last page of user space", (void *)(USER_END - PAGE_BYTES),

@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -564,6 +565,7 @@ static void test_soft_dirty_neighbour(void **state)
 {
 	const size_t bytes = 64 * PAGE_BYTES;
 	unsigned char *map, *base, *p;
+	struct utsname kernel;
 	pid_t pid;
 
 	(void)state;
@@ -586,7 +588,9 @@ static void test_soft_dirty_neighbour(void **state)
 	*(volatile unsigned char *)(p + 5 * PAGE_BYTES) = 2;
 	assert_int_equal(mprotect(base, bytes, PROT_READ | PROT_WRITE), 0);
 	assert_true(is_one_mapping(base, 2 * bytes));
-	assert_false(soft_dirty(base));
+	/* Since 6.19 the merged one counts as written as a whole. */
+	if (uname(&kernel) || strverscmp(kernel.release, "6.19") < 0)
+		assert_false(soft_dirty(base));
 	assert_true(soft_dirty(p + 5 * PAGE_BYTES));
 	end_holder(pid);
 	munmap(map, 3 * bytes);
