@@ -190,9 +190,14 @@ void cow_bpf_served(struct cow_bpf *bpf, struct vm_fault *vmf,
 		    const struct cow_result *result)
 {
 	const struct cow_policy_ops *ops = READ_ONCE(bpf->ops);
+	pte_t *pte = vmf->pte;
 
-	if (ops->served)
-		ops->served(vmf, result);
+	if (!ops->served)
+		return;
+	/* Its lock may not be held: bpf_cow_pages() may not look. */
+	vmf->pte = NULL;
+	ops->served(vmf, result);
+	vmf->pte = pte;
 }
 
 /**

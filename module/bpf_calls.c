@@ -47,10 +47,9 @@ __bpf_kfunc_start_defs();
  * @pages: a bit for each page that is asked for
  * @what: enum cow_pages
  *
- * Context: of these two. Programs for served() cannot call it: the page table's
- * lock may not be held there.
+ * Context: of these two.
  * Return: those of these bits whose page is so. Not so are pages beyond the VMA or
- * the page table.
+ * the page table. 0 in served(), where the page table's lock may not be held.
  */
 __bpf_kfunc u64 bpf_cow_pages(struct vm_fault *vmf, s32 first, u64 pages, u32 what)
 {
@@ -146,24 +145,9 @@ BTF_ID_FLAGS(func, bpf_cow_cost)
 BTF_ID_FLAGS(func, bpf_cow_mode, KF_TRUSTED_ARGS)
 BTF_KFUNCS_END(calls)
 
-BTF_ID_LIST_SINGLE(pages_id, func, bpf_cow_pages)
-
-/* The index of served() among the members: what expected_attach_type is. */
-#define SERVED_MEMBER	2
-static_assert(offsetof(struct cow_policy_ops, served) ==
-	      SERVED_MEMBER * sizeof(void *));
-
-static int calls_filter(const struct bpf_prog *prog, u32 id)
-{
-	if (id == pages_id[0] && prog->expected_attach_type == SERVED_MEMBER)
-		return -EACCES;
-	return 0;
-}
-
 static const struct btf_kfunc_id_set calls_set = {
 	.owner	= THIS_MODULE,
 	.set	= &calls,
-	.filter	= calls_filter,
 };
 
 /**

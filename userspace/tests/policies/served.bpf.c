@@ -14,6 +14,7 @@ struct said {
 	__u64 limit;
 	__u64 cost;
 	__u64 mode;
+	__u64 late;
 } said;
 
 SEC("struct_ops/window")
@@ -44,6 +45,7 @@ void BPF_PROG(served_served, struct vm_fault *vmf, struct cow_result *result)
 	said.windows++;
 	said.copied += result->copied;
 	said.mask = result->mask;
+	said.late |= bpf_cow_pages(vmf, 0, 1, COW_PAGES_PRESENT);
 }
 
 SEC(".struct_ops.link")
