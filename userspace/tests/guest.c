@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,6 +78,20 @@ void file_set(const char *path, const char *text)
 	if (ret)
 		fail_msg("cannot write %s to %s: %s", text, path,
 			 strerror(-ret));
+}
+
+/**
+ * kernel_before - is the running kernel older than a version?
+ * @version: "6.15"
+ *
+ * Return: whether it is. A test whose outcome is the kernel's own asks.
+ */
+bool kernel_before(const char *version)
+{
+	struct utsname kernel;
+
+	assert_int_equal(uname(&kernel), 0);
+	return strverscmp(kernel.release, version) < 0;
 }
 
 /**

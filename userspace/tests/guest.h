@@ -142,6 +142,7 @@ struct cow {
 const char *file_text(const char *path);
 int file_write(const char *path, const void *data, size_t len);
 void file_set(const char *path, const char *text);
+bool kernel_before(const char *version);
 uint64_t file_field(const char *path, const char *key);
 
 const char *knob_get(const char *name);
