@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 #include "common/util.h"
 #include "cowctl/knobs.h"
@@ -28,6 +31,7 @@ static const char *folder;
  */
 void knobs_open(const char *dir)
 {
+	struct statfs fs;
 	struct stat st;
 
 	folder = dir;
@@ -35,8 +39,7 @@ void knobs_open(const char *dir)
 		return;
 	if (errno == EACCES || geteuid())
 		die("%s: %s: run as root", dir, strerror(errno));
-	if (access("/sys/kernel/debug/.", F_OK) ||
-	    access("/sys/kernel/debug/tracing", F_OK))
+	if (statfs("/sys/kernel/debug", &fs) || fs.f_type != DEBUGFS_MAGIC)
 		die("debugfs is not mounted: mount -t debugfs none /sys/kernel/debug");
 	die("%s: the module is not loaded: insmod cowlab.ko (it needs a kernel with the cowlab patches)",
 	    dir);
