@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -36,6 +37,29 @@ int signals_open(void)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/**
+ * process_faults - the minor faults that a process has taken, or exit
+ * @pid: the process
+ *
+ * Return: the tenth field of its stat.
+ */
+uint64_t process_faults(pid_t pid)
+{
+	char path[64], text[1024];
+	uint64_t faults;
+	const char *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (!read_text(path, text, sizeof(text)))
+		die("cannot read %s", path);
+	/* The name, in brackets, may hold anything. */
+	p = strrchr(text, ')');
+	if (!p ||
+	    sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %lu", &faults) != 1)
+		die("%s is not as expected", path);
+	return faults;
 }
 
 /**

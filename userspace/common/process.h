@@ -18,6 +18,7 @@ struct guardian {
 };
 
 int signals_open(void);
+uint64_t process_faults(pid_t pid);
 pid_t fork_tied(void);
 void wait_child(pid_t child);
 void holder_start(struct holder *holder);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/process.h"
 #include "common/region.h"
 #include "common/util.h"
 #include "experiments/redisload.h"
@@ -14,17 +15,9 @@
 /* What a process has used until now. */
 struct usage usage_of(pid_t pid)
 {
-	char path[64], text[1024], *p;
-	struct usage usage = { 0 };
+	struct usage usage = { .faults = process_faults(pid) };
+	char path[64], text[1024];
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if (!read_text(path, text, sizeof(text)))
-		die("cannot read %s", path);
-	/* The name, in brackets, may hold anything. */
-	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %lu",
-			 &usage.faults) != 1)
-		die("%s is not as expected", path);
 	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
 	usage.timed = read_text(path, text, sizeof(text)) &&
 		      sscanf(text, "%lu %lu", &usage.cpu, &usage.wait) == 2;

@@ -403,21 +403,6 @@ static uint64_t field_of(pid_t pid, const char *file, const char *key)
 	return value;
 }
 
-/* Minor faults of a process, the tenth field of its stat */
-static uint64_t faults_of(pid_t pid)
-{
-	char path[64], text[1024];
-	uint64_t faults;
-	const char *p;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	p = read_text(path, text, sizeof(text)) ? strrchr(text, ')') : NULL;
-	if (!p ||
-	    sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %lu", &faults) != 1)
-		die("cannot read %s", path);
-	return faults;
-}
-
 /* What all workers together have */
 struct memory {
 	uint64_t faults;
@@ -434,7 +419,7 @@ static struct memory memory_of(void)
 	if (workers_of(pids) != env.workers)
 		die("a worker has ended: %s", log_end());
 	for (i = 0; i < env.workers; i++) {
-		sum.faults += faults_of(pids[i]);
+		sum.faults += process_faults(pids[i]);
 		sum.pss_kb += field_of(pids[i], "smaps_rollup", "Pss:");
 		sum.private_kb +=
 			field_of(pids[i], "smaps_rollup", "Private_Clean:") +
