@@ -43,6 +43,21 @@ number() {
 		die "$1=$2: a number from $3 to $4"
 }
 
+# check_size: what a run takes, FULL, ROUNDS, SMP and MEM, or die
+check_size() {
+	one_of 'choice (FULL)' "$FULL" 0 1
+	number ROUNDS "$ROUNDS" 1 1000
+	number SMP "$SMP" 1 64
+	[[ $MEM =~ ^[0-9]{1,5}[MG]$ ]] || die "MEM=$MEM: a size like 1024M or 2G"
+}
+
+# run_folder: set run to a new folder of results, which is the latest
+run_folder() {
+	run=results/runs/$(date -u +%Y-%m-%dT%H%M%SZ)
+	mkdir -p "$run"
+	ln -sfn "${run#results/}" results/latest
+}
+
 # locked ARGUMENT...: go on only with build/ locked; the arguments are the script's
 locked() {
 	[ "${COWLAB_LOCKED:-}" ] || exec "$top/scripts/alone" "${0##*/}" "$0" "$@"
