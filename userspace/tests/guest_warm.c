@@ -263,6 +263,15 @@ static int program_huge(int unused)
 	return 0;
 }
 
+/* Wait until the warmer has broken more pages than are written: late on a busy host. */
+static void wait_at_work(size_t written)
+{
+	unsigned int i;
+
+	for (i = 0; i < slow(1000) && own_pages(0, PAGES) <= written; i++)
+		usleep(1000);
+}
+
 /*
  * Split each huge page, before the warmer comes or after it, and say what is huge
  * when the child has gone. 1: then none are wanted there; 2: in the process; 3: the
@@ -281,16 +290,13 @@ static int program_pieces(int refuse)
 	for (page = 0; page < PAGES; page += 512)
 		touch(page);
 	printf("split %" PRIu64 "\n", huge_kib());
-	/*
-	 * As long may it take. At work: from when the warmer is seen to be so, which
-	 * is late on a busy host, and longer than a child that is no snapshot's.
-	 */
-	for (i = 0; refuse == 3 && i < slow(1000); i++) {
-		if (own_pages(0, PAGES) > PAGES / 512)
-			break;
-		usleep(1000);
+	/* As long may it take; 60 ms are longer than a child that is no snapshot's. */
+	if (refuse == 3) {
+		wait_at_work(PAGES / 512);
+		usleep(60000);
+	} else {
+		usleep(slow(1000000));
 	}
-	usleep(refuse == 3 ? 60000 : slow(1000000));
 	if (refuse == 1 && madvise(mem, BYTES, MADV_NOHUGEPAGE))
 		give_up("MADV_NOHUGEPAGE");
 	if (refuse == 2 && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
